@@ -1,0 +1,133 @@
+"Guarantees that hold on every run, step sizes against hand computation, and reproducibility."
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from pgpost.behavior import Frozen, OnPolicy, SequenceMixture, TeacherForced, TokenMixture, Uniform
+from pgpost.features import ContextOnly, LastToken
+from pgpost.policy import LinearPolicy
+from pgpost.reward import Outcome, Process
+from pgpost.stepsize import adagrad, adaptive
+from pgpost.task import Task, finite_contexts, gaussian_mixture
+from pgpost.train import RunInterrupted, post_train, pretrain, train
+
+
+def path_bound(task, x, start, T):
+    "8 |W_0 - U|^2 + 4 with U = log(k N T) / gamma times the ground truth of norm 1, for contexts `x`."
+    U = task.W / np.linalg.norm(task.W) * np.log(task.encoder.k * task.N * T) / task.margin(x)
+    return 8 * ((start.W - U)**2).sum() + 4
+
+
+def coherent(M, k, N):
+    "M contexts with one token each, repeated: margin 1/sqrt(M)."
+    return Task(finite_contexts(np.eye(M)), LinearPolicy(ContextOnly(M, k), np.eye(k)[np.arange(M) % k]), N)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("behavior, reward", [(TeacherForced(), Outcome()), (OnPolicy(), Outcome()), (OnPolicy(), Process()), (Uniform(), Outcome()), (Uniform(), Process())],
+                         ids=["supervised", "outcome", "process", "uniform outcome", "uniform process"])
+def test_path_bound_where_it_bites(behavior, reward, seed):
+    "On long runs of small coherent instances the bound is smaller than the number of steps, so a run that does not learn would break it."
+    task, T = coherent(M=2, k=3, N=3), 3000
+    start = LinearPolicy(task.encoder, .1 * np.random.default_rng(seed).normal(size=task.W.shape))
+    run, bound = train(start, task, behavior, reward, adaptive(), T, every=T, rng=seed), path_bound(task, np.eye(2), start, T)
+    assert run.path_sum <= bound < T
+    assert run.path_sum > 5
+
+
+@pytest.mark.parametrize("batch_size", [1, 16])
+@pytest.mark.parametrize("make", [lambda q0: OnPolicy(), Frozen, SequenceMixture, TokenMixture], ids=["on policy", "frozen", "sequence mixture", "token mixture"])
+@pytest.mark.parametrize("reward", [Outcome(), Process()], ids=["outcome", "process"])
+def test_path_bound_with_last_token_features(make, reward, batch_size):
+    "Random tasks whose features have norm sqrt(2), a base policy as start and as behavior."
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5, 4))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    task = Task(finite_contexts(x), LinearPolicy(LastToken(4, 4), rng.normal(size=(8, 4))), N=10)
+    base = pretrain(task, 200, rng=0).policy
+    run = train(base, task, make(base), reward, adaptive(), 1000, batch_size, every=1000, rng=1)
+    assert 0 < run.path_sum <= path_bound(task, x, base, 1000)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1), N=st.integers(1, 40), n=st.integers(1, 6), logscale=st.floats(-2, 2), R=st.sampled_from([1., 3.]))
+def test_every_adaptive_step_moves_towards_every_better_policy(seed, N, n, logscale, R):
+    "|W' - U|^2 <= |W - U|^2 - eta l + 2 eta l(U) for any W, U and credited prefixes: the inequality from which the path bound is summed."
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3))
+    x *= np.sqrt(2 * R**2 - 1) / np.linalg.norm(x, axis=1, keepdims=True)  # |h| = sqrt(2) R
+    y, weights = rng.integers(4, size=(n, N)), np.arange(N) < rng.integers(N + 1, size=(n, 1))
+    W, U = 10**logscale * rng.normal(size=(2, 7, 4))
+    policy, other = LinearPolicy(LastToken(3, 4), W), LinearPolicy(LastToken(3, 4), U)
+    g = policy.score(x, y, weights) / n
+    step, _ = adaptive(R).update(g, None)
+    eta = 1 / (4 * R**2 + 2 * R * np.linalg.norm(g))
+    loss, loss_U = (-(weights * p.token_log_likelihood(x, y)).sum() / n for p in (policy, other))
+    left, right = ((W + step - U)**2).sum(), ((W - U)**2).sum() - eta * loss + 2 * eta * loss_U
+    assert left <= right * (1 + 1e-12)
+
+
+def test_adagrad_by_hand_over_a_run():
+    "Three steps of a run, recomputed with nothing but the definition and the scores."
+    task = gaussian_mixture(d=4, k=3, N=5, n_components=4, rng=0)
+    run = pretrain(task, 3, batch_size=8, stepsize=adagrad(.1), rng=0)
+    rng, W, S = np.random.default_rng(0), np.zeros((7, 3)), np.zeros((7, 3))
+    for _ in range(3):
+        x, y = task.sample(8, rng)
+        g = LinearPolicy(task.encoder, W).score(x, y, np.ones((8, 5))) / 8
+        S += g**2
+        W += .1 * g / (np.sqrt(S) + 1e-10)
+    assert run.policy.W == pytest.approx(W, abs=1e-9)
+    assert run.stepsize_state == pytest.approx(S, abs=1e-9)
+
+
+def test_adagrad_equals_pytorch():
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
+    rng = np.random.default_rng(0)
+    weight = torch.nn.Parameter(torch.zeros(6, dtype=torch.float64))
+    optimizer, ours, W = torch.optim.Adagrad([weight], lr=.1), adagrad(.1), np.zeros(6)
+    state = ours.init(W)
+    for g in rng.normal(size=(50, 6)) * 10.**rng.integers(-8, 3, size=(50, 1)):
+        weight.grad = torch.tensor(-g)
+        optimizer.step()
+        change, state = ours.update(g, state)
+        W = W + change
+    assert W == pytest.approx(weight.detach().numpy(), rel=1e-12, abs=1e-15)
+
+
+def test_average_error_is_the_average_over_iterates():
+    task = gaussian_mixture(d=4, k=3, N=5, n_components=4, sigma=0, rng=0)
+    run = pretrain(task, 200, batch_size=4, every=1, stepsize=adagrad(.1), rng=0)
+    assert run.average_error == pytest.approx(run.history.test_error[:-1].mean(), abs=.03)
+    assert np.isnan(run.history.average_error[0])
+
+
+def test_runs_repeat_to_the_last_bit():
+    task = gaussian_mixture(d=8, k=8, N=16, n_components=8, rng=0)
+    kw = dict(steps=40, batch_size=32, stepsize=adagrad(.1), rng=3)
+    base = pretrain(task, **kw)
+    for reward in "outcome", "process", Outcome(wrong=-1, baseline="mean"), Process(wrong=-1):
+        one, two = (post_train(task, base.policy, reward, **kw) for _ in range(2))
+        assert (one.policy.W == two.policy.W).all() and one.history.equals(two.history)
+    other = post_train(task, base.policy, "outcome", **{**kw, "rng": 4})
+    assert (other.policy.W != one.policy.W).any()
+
+
+def test_an_interrupted_run_is_the_beginning_of_the_whole():
+    task = gaussian_mixture(d=8, k=8, N=16, n_components=8, rng=0)
+    whole = pretrain(task, 40, 32, every=5, stepsize=adagrad(.1), rng=0)
+
+    def stop(steps):
+        for i in steps:
+            if i == 20: raise KeyboardInterrupt
+            yield i
+
+    with pytest.raises(RunInterrupted) as caught: pretrain(task, 40, 32, every=5, stepsize=adagrad(.1), rng=0, progress=stop)
+    part = caught.value.run
+    assert part.steps == 20 and part.history.equals(whole.history[:len(part.rows)])
+
+
+def test_a_policy_with_other_features_can_learn():
+    "The path of the task is walked again with the policy's own states."
+    task = coherent(M=3, k=3, N=4)
+    run = train(LinearPolicy(LastToken(3, 3)), task, TeacherForced(), Outcome(), adaptive(), 300, rng=0)
+    assert run.history.test_error.iloc[-1] < .2 < run.history.test_error.iloc[0]

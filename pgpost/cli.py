@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['FIGURE1_FILES', 'OutputFolder', 'figure1', 'main']
 
-# %% ../nbs/13_cli.ipynb #6b67b608
+# %% ../nbs/13_cli.ipynb #3eee133a
 import argparse
 import json
 import os
 import platform
-import sys
 from functools import partial
 from pathlib import Path
 from time import perf_counter

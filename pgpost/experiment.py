@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['CONVENTIONS', 'Figure1']
 
-# %% ../nbs/11_experiment.ipynb #8d03c72b
-from dataclasses import asdict, dataclass, field
+# %% ../nbs/11_experiment.ipynb #495c0b17
+from dataclasses import asdict, dataclass
 from functools import partial
 from time import perf_counter
 

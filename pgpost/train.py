@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = ['Run', 'held_out_error', 'RunInterrupted', 'train', 'pretrain', 'post_train']
 
-# %% ../nbs/06_train.ipynb #b0b11624
+# %% ../nbs/06_train.ipynb #d71134cc
 from dataclasses import dataclass, field
 
 import numpy as np
-from fastcore.basics import patch
 from .behavior import OnPolicy, TeacherForced
 from .policy import LinearPolicy
 from .reward import Ledger, Outcome, Process, Reward

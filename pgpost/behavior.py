@@ -12,52 +12,56 @@ import numpy as np
 from .policy import Forward, LinearPolicy
 from .reward import Ledger, Reward
 
-# %% ../nbs/04_behavior.ipynb #4ca5db66
+# %% ../nbs/04_behavior.ipynb #e6955683
 class Behavior:
     "Proposes responses for the contexts of a forward pass along the correct ones."
-    def law(self, truth: Forward, rng):
-        "The path of the correct responses and the log-probability with which each of its steps is taken."
+    def law(self, correct: Forward, rng):
+        "The path of the correct responses and the log-probability with which each of its steps is taken (given the coins of a mixture)."
         raise NotImplementedError
 
-    def verified(self, truth: Forward, rng) -> np.ndarray:  # shape (n,)
+    def sample(self, correct: Forward, rng) -> np.ndarray:  # shape (n, N)
+        "Draw proposals, token by token."
+        raise NotImplementedError
+
+    def verified(self, correct: Forward, rng) -> np.ndarray:  # shape (n,)
         "Draw the length of the prefix that the proposal gets right."
-        path, log_q = self.law(truth, rng)
+        path, log_q = self.law(correct, rng)
         return path.verified_prefix(log_q, rng)
 
-    def charge(self, ledger: Ledger, reward: Reward, verified, N):
-        "Enter the cost of judging responses with these verified prefixes."
-        ledger.queries += int(reward.queries(verified, N).sum())
+    def cost(self, reward: Reward, verified, N) -> Ledger:
+        "What it takes to judge responses with these verified prefixes."
+        return Ledger(queries=int(reward.queries(verified, N).sum()))
 
-# %% ../nbs/04_behavior.ipynb #c1c2ac8c
+# %% ../nbs/04_behavior.ipynb #bfbac1e4
 class OnPolicy(Behavior):
     "The policy that is being trained."
-    def law(self, truth, rng): return truth.path, truth.log_p
-    def sample(self, truth, rng): return truth.policy.sample(truth.x, truth.path.N, rng)
+    def law(self, correct, rng): return correct.path, correct.log_p
+    def sample(self, correct, rng): return correct.policy.sample(correct.x, correct.path.N, rng)
 
-# %% ../nbs/04_behavior.ipynb #fe513c83
+# %% ../nbs/04_behavior.ipynb #8cc1bc11
 @dataclass(frozen=True)
 class Frozen(Behavior):
     "A fixed policy, such as the base model."
     q0: LinearPolicy
 
-    def law(self, truth, rng):
-        forward = self.q0.forward(truth.x, truth.path)
+    def law(self, correct, rng):
+        forward = self.q0.forward(correct.x, correct.path)
         return forward.path, forward.log_p
 
-    def sample(self, truth, rng): return self.q0.sample(truth.x, truth.path.N, rng)
+    def sample(self, correct, rng): return self.q0.sample(correct.x, correct.path.N, rng)
 
-# %% ../nbs/04_behavior.ipynb #55b6db6c
+# %% ../nbs/04_behavior.ipynb #7b7c09dd
 class Uniform(Behavior):
     "Every token with probability 1/k."
-    def law(self, truth, rng): return truth.path, np.full(len(truth.log_p), -np.log(truth.policy.encoder.k))
-    def sample(self, truth, rng): return rng.integers(truth.policy.encoder.k, size=(len(truth.x), truth.path.N))
+    def law(self, correct, rng): return correct.path, np.full(len(correct.log_p), -np.log(correct.policy.encoder.k))
+    def sample(self, correct, rng): return rng.integers(correct.policy.encoder.k, size=(len(correct.x), correct.path.N))
 
-# %% ../nbs/04_behavior.ipynb #546fe758
+# %% ../nbs/04_behavior.ipynb #aedf91cb
 class TeacherForced(Behavior):
     "The correct response."
-    def verified(self, truth, rng): return np.full(len(truth.x), truth.path.N)
-    def sample(self, truth, rng): return truth.path.tokens()
-    def charge(self, ledger, reward, verified, N): ledger.labels += len(verified)
+    def sample(self, correct, rng): return correct.path.tokens()
+    def verified(self, correct, rng): return np.full(len(correct.x), correct.path.N)
+    def cost(self, reward, verified, N): return Ledger(labels=len(verified))
 
 # %% ../nbs/04_behavior.ipynb #e4d20a53
 @dataclass(frozen=True)
@@ -68,25 +72,25 @@ class Mixture(Frozen):
     def __post_init__(self):
         if not 0 < self.uniform < 1: raise ValueError(f"the weight of the uniform policy must lie strictly between 0 and 1, got {self.uniform}")
 
-# %% ../nbs/04_behavior.ipynb #1fdb278f
+# %% ../nbs/04_behavior.ipynb #2101d42a
 class SequenceMixture(Mixture):
     "Whole responses from q0, or, with probability `uniform`, from the uniform policy."
-    def law(self, truth, rng):
-        path, log_q = super().law(truth, rng)
+    def law(self, correct, rng):
+        path, log_q = super().law(correct, rng)
         coin = rng.random(len(path)) < self.uniform
         return path, np.where(coin[path.owner], -np.log(self.q0.encoder.k), log_q)
 
-    def sample(self, truth, rng):
-        y = super().sample(truth, rng)
+    def sample(self, correct, rng):
+        y = super().sample(correct, rng)
         coin = rng.random(len(y)) < self.uniform
         y[coin] = rng.integers(self.q0.encoder.k, size=(coin.sum(), y.shape[1]))
         return y
 
-# %% ../nbs/04_behavior.ipynb #d52e50af
+# %% ../nbs/04_behavior.ipynb #6d0e3584
 class TokenMixture(Mixture):
     "Each token from q0, or, with probability `uniform`, from the uniform distribution."
-    def law(self, truth, rng):
-        path, log_q = super().law(truth, rng)
+    def law(self, correct, rng):
+        path, log_q = super().law(correct, rng)
         return path, np.logaddexp(np.log1p(-self.uniform) + log_q, np.log(self.uniform / self.q0.encoder.k))
 
-    def sample(self, truth, rng): return self.q0.sample(truth.x, truth.path.N, rng, explore=self.uniform)
+    def sample(self, correct, rng): return self.q0.sample(correct.x, correct.path.N, rng, explore=self.uniform)

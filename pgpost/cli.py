@@ -5,18 +5,20 @@
 # %% auto #0
 __all__ = ['FIGURE1_FILES', 'OutputFolder', 'figure1', 'main']
 
-# %% ../nbs/13_cli.ipynb #3eee133a
+# %% ../nbs/13_cli.ipynb #9429d4ef
 import argparse
 import json
 import os
 import platform
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import pgpost
 
-# %% ../nbs/13_cli.ipynb #572841cb
+# %% ../nbs/13_cli.ipynb #029bcaf9
 class OutputFolder:
     "A folder for the files of one command. Raises `OSError` if it cannot be written to or holds other files."
     def __init__(self,
@@ -24,51 +26,52 @@ class OutputFolder:
         names,  # names of the files that the command writes
     ):
         self.path, self.new = Path(path), not Path(path).exists()
-        if not self.new and not self.path.is_dir(): raise FileExistsError(f"{path} is a file, not a folder")
-        other = sorted({p.name for p in self.path.iterdir()} - set(names)) if not self.new else []
-        if other: raise FileExistsError(f"{path} holds other files ({', '.join(other[:3])}{', ..' * (len(other) > 3)}): choose a new or an empty folder")
+        if not self.new: self._check(names)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self.write(".writable", lambda file: file.touch())
-            (self.path/".writable").unlink()
+            with TemporaryDirectory(dir=self.path, prefix="."): pass
         except OSError as error: raise OSError(f"cannot write to {path}: {error.strerror}") from error
 
+    def _check(self, names):
+        if not self.path.is_dir(): raise FileExistsError(f"{self.path} is a file, not a folder")
+        other = sorted(p.name for p in self.path.iterdir() if not p.name.startswith(".") and not (p.name in names and p.is_file()))
+        if other: raise FileExistsError(f"{self.path} holds other files ({', '.join(other[:3])}{', ...' * (len(other) > 3)}): choose a new or an empty folder")
+
     def write(self,
-        name,  # name of the file
-        save,  # function that saves it under the path it is given
+        files,  # for each file its name and a function that saves it under the path it is given
     ):
-        "Write a file completely or not at all."
-        part = self.path/f".part-{name}"
-        try:
-            save(part)
-            os.replace(part, self.path/name)
-        finally: part.unlink(missing_ok=True)
+        "Write all files completely, or none of them."
+        with TemporaryDirectory(dir=self.path, prefix=".") as parts:
+            for name, save in files.items(): save(Path(parts)/name)
+            for name in files: os.replace(Path(parts)/name, self.path/name)
 
     def drop_if_empty(self):
         "Remove the folder again if it was made for this and nothing was written."
         if self.new and not any(self.path.iterdir()): self.path.rmdir()
 
-# %% ../nbs/13_cli.ipynb #e6140ecc
+# %% ../nbs/13_cli.ipynb #8c2c9123
 FIGURE1_FILES = ["figure1.png", "history.csv", "centers.csv", "run.json"]
 
 def _versions():
-    "Versions of what the numbers depend on."
-    import numpy, pandas
-    return dict(pgpost=pgpost.__version__, python=platform.python_version(), numpy=numpy.__version__, pandas=pandas.__version__, platform=platform.platform())
+    "Versions of what the numbers and the figure depend on."
+    packages = "pgpost", "numpy", "pandas", "matplotlib", "seaborn"
+    return dict(python=platform.python_version(), **{name: version(name) for name in packages}, platform=platform.platform())
 
 def _save_figure1(experiment, out, start, interrupted=False):
     "Write the tables and the figure of as much of `experiment` as there is."
+    import matplotlib
+    matplotlib.use("Agg")
     from pgpost.plot import figure1 as plot
     history = experiment.history()
     figure = plot(history, experiment.trajectories(), experiment.off_support)
-    out.write("history.csv", lambda file: history.to_csv(file, index=False))
-    out.write("centers.csv", lambda file: experiment.centers().to_csv(file, index=False))
-    out.write("figure1.png", lambda file: figure.savefig(file, format="png", dpi=150))
     record = dict(command="figure1", setting=experiment.setting, versions=_versions(), interrupted=interrupted, summary=experiment.summary(),
                   wall_seconds=experiment.seconds | dict(total=perf_counter() - start))
-    out.write("run.json", lambda file: file.write_text(json.dumps(record, indent=2) + "\n"))
+    out.write({"figure1.png": lambda file: figure.savefig(file, dpi=150),
+               "history.csv": lambda file: history.to_csv(file, index=False),
+               "centers.csv": lambda file: experiment.centers().to_csv(file, index=False),
+               "run.json": lambda file: file.write_text(json.dumps(record, indent=2) + "\n")})
 
-# %% ../nbs/13_cli.ipynb #c258c8a0
+# %% ../nbs/13_cli.ipynb #e886f7d7
 def _table1(row):
     "The summary of Figure 1 as a short text."
     lines = [f"{'':10s}{'test error':>12s}{'lifted':>10s}{'queries':>15s}{'steps':>8s}", f"{'base':10s}{row['base_error']:12.4f}"]
@@ -77,8 +80,8 @@ def _table1(row):
             lifted = f"{row[f'{name}_lifted']} of {row['off_support']}"
             lines.append(f"{name:10s}{row[f'{name}_error']:12.4f}{lifted:>10s}{row[f'{name}_queries']:15,d}{row[f'{name}_steps']:8,d}")
     off = row["off_support"]
-    lines.append(f"{off} centers are off the base model's support; 'lifted' counts those that end above 1e-3." if off else
-                 "No center is off the base model's support with this seed: the left panel is empty.")
+    lines.append(f"{off} {'center is' if off == 1 else 'centers are'} off the base model's support; 'lifted' counts those that end above 1e-3."
+                 if off else "No center is off the base model's support with this seed: the left panel is empty.")
     return "\n".join(lines)
 
 # %% ../nbs/13_cli.ipynb #55e10234
@@ -98,17 +101,23 @@ def figure1(args):
     print(_table1(experiment.summary()))
     print(f"{perf_counter() - start:.1f} seconds; figure and tables are in {out.path}")
 
-# %% ../nbs/13_cli.ipynb #e2096448
+# %% ../nbs/13_cli.ipynb #73d9bdcd
 def _integer_from(least):
     "An argparse type: integers that are at least `least`."
     def parse(text):
         try: value = int(text)
-        except ValueError: raise argparse.ArgumentTypeError(f"an integer is wanted, got {text!r}")
+        except ValueError: raise argparse.ArgumentTypeError(f"an integer is wanted, got {text!r}") from None
         if value < least: raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
         return value
     return parse
 
-# %% ../nbs/13_cli.ipynb #bcae9692
+# %% ../nbs/13_cli.ipynb #f330a0e3
+def _folder(text):
+    "An argparse type: the path of a folder."
+    if not text.strip(): raise argparse.ArgumentTypeError("a folder is wanted, got an empty name")
+    return Path(text)
+
+# %% ../nbs/13_cli.ipynb #af9e8451
 def _parser():
     "The command line."
     parser = argparse.ArgumentParser(prog="pgpost", allow_abbrev=False, description="Post-training with policy gradients: theory that runs.")
@@ -117,22 +126,23 @@ def _parser():
 
     sub = commands.add_parser("figure1", allow_abbrev=False, help=figure1.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter, description=f"""
         {figure1.__doc__} Trains a base model on a Gaussian mixture task (128 tokens, vocabulary 32), post-trains it on policy with outcome rewards and
-        with process rewards, and writes {', '.join(FIGURE1_FILES)}. Takes less than a minute, or some minutes with signed rewards.""")
-    sub.add_argument("--out", required=True, default=argparse.SUPPRESS, metavar="DIR", help="folder for the results: new, empty, or of an earlier figure1")
+        with process rewards, and writes {', '.join(FIGURE1_FILES)}. Takes about half a minute, or some minutes with signed rewards.""")
+    sub.add_argument("--out", type=_folder, required=True, default=argparse.SUPPRESS, metavar="DIR", help="folder for the results: new, empty, or of an earlier figure1")
     sub.add_argument("--seed", type=_integer_from(0), default=0, help="of the ground truth and everything drawn")
     sub.add_argument("--steps", type=_integer_from(0), default=4000, help="post-training steps of each run")
     sub.add_argument("--rewards", choices=["zero-one", "signed"], default="zero-one", help="""zero-one: rewards 0 and 1, no baseline, the paper's theory;
         signed: rewards -1 and 1, with the mean baseline in the outcome run only, as in the authors' released code""")
-    sub.set_defaults(run=figure1)
+    sub.set_defaults(run=figure1, parser=sub)
     return parser
 
-# %% ../nbs/13_cli.ipynb #e7f0e9ab
+# %% ../nbs/13_cli.ipynb #69c00df1
 def main(
     argv=None,  # arguments, those of the process if None
 ):
     "Entry point of the `pgpost` command."
     parser = _parser()
-    args = parser.parse_args(argv)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown: args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try: args.run(args)
     except OSError as error: parser.exit(2, f"pgpost {args.command}: error: {error}\n")
     except KeyboardInterrupt: parser.exit(130, f"\npgpost {args.command}: interrupted; what was complete is kept\n")

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['CONVENTIONS', 'Figure1']
 
-# %% ../nbs/11_experiment.ipynb #495c0b17
+# %% ../nbs/11_experiment.ipynb #89c31646
 from dataclasses import asdict, dataclass
 from functools import partial
 from time import perf_counter
 
 import numpy as np
 from fastcore.basics import patch
+from .features import check_integer
 from .reward import Outcome, Process
 from .stepsize import adagrad, adaptive
 from .task import gaussian_mixture
@@ -23,7 +24,7 @@ CONVENTIONS = {
     "signed": dict(outcome=Outcome(wrong=-1, baseline="mean"), process=Process(wrong=-1)),
 }
 
-# %% ../nbs/11_experiment.ipynb #0626382c
+# %% ../nbs/11_experiment.ipynb #f4a9304b
 @dataclass
 class Figure1:
     "Outcome and process rewards from one base model: the setting of the paper's Figure 1 and its results."
@@ -47,6 +48,8 @@ class Figure1:
     def __post_init__(self):
         if self.rewards not in CONVENTIONS: raise ValueError(f"rewards must be one of {', '.join(CONVENTIONS)}, got {self.rewards!r}")
         if self.optimizer not in ("fresh", "continued", "adaptive"): raise ValueError(f"optimizer must be fresh, continued or adaptive, got {self.optimizer!r}")
+        for name, least in dict(seed=0, steps=0, base_steps=0, base_batch_size=1, batch_size=1, test_size=1, every=1).items(): check_integer(name, getattr(self, name), least)
+        if not 0 < self.off_support < 1: raise ValueError(f"off_support is a likelihood strictly between 0 and 1, got {self.off_support}")
         self.setting = asdict(self)
         self.task = gaussian_mixture(self.d, self.k, self.N, self.n_components, self.sigma, rng=self.seed)
         test, self._base_seed, self._post_seed = np.random.SeedSequence(self.seed).spawn(3)
@@ -69,15 +72,15 @@ def _stepsize(self:Figure1):
     if self.optimizer == "adaptive": return adaptive(R=np.sqrt((self.d + 1) / 2))
     return adagrad(self.learning_rate, initial=self.base.stepsize_state if self.optimizer == "continued" else 0.)
 
-# %% ../nbs/11_experiment.ipynb #a274077f
+# %% ../nbs/11_experiment.ipynb #a28e7505
 @patch
 def run(self:Figure1,
     progress=lambda steps, desc: steps,  # wraps the iterable of steps of a phase, such as `tqdm`
 ) -> Figure1:
     "Train the base policy, then post-train it with either reward. Raises `RunInterrupted` on Ctrl-C and keeps what is complete."
     start = perf_counter()
-    self.base = pretrain(self.task, self.base_steps, self.base_batch_size, adagrad(self.learning_rate), rng=self._base_seed, every=self.every,
-                         progress=partial(progress, desc="base"), evaluate=lambda policy: dict(test_error=self.test_error(policy)))
+    self.base = pretrain(self.task, steps=self.base_steps, batch_size=self.base_batch_size, stepsize=adagrad(self.learning_rate), rng=self._base_seed,
+                         every=self.every, progress=partial(progress, desc="base"), evaluate=lambda policy: dict(test_error=self.test_error(policy)))
     self.seconds["base"] = perf_counter() - start
     self.base_log_likelihood = self.center_log_likelihood(self.base.policy)
     self.off = self.base_log_likelihood < np.log(self.off_support)
@@ -89,10 +92,10 @@ def run(self:Figure1,
 
     for name, reward in CONVENTIONS[self.rewards].items():
         start = perf_counter()
-        try: self.runs[name] = post_train(self.task, self.base.policy, reward, self.steps, self.batch_size, self._stepsize(), rng=self._post_seed,
-                                          every=self.every, progress=partial(progress, desc=name), evaluate=evaluate)
+        try: self.runs[name] = post_train(self.task, self.base.policy, reward, steps=self.steps, batch_size=self.batch_size, stepsize=self._stepsize(),
+                                          rng=self._post_seed, every=self.every, progress=partial(progress, desc=name), evaluate=evaluate)
         except RunInterrupted as stopped:
-            if stopped.run.rows: self.runs[name] = stopped.run
+            self.runs[name] = stopped.run
             raise
         finally: self.seconds[name] = perf_counter() - start
     return self

@@ -5,63 +5,69 @@
 # %% auto #0
 __all__ = ['PALETTE', 'FLOOR', 'theme', 'figure1']
 
-# %% ../nbs/12_plot.ipynb #9b49f461
-import matplotlib as mpl
+# %% ../nbs/12_plot.ipynb #cb70f527
+from contextlib import contextmanager
+
+import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 
-# %% ../nbs/12_plot.ipynb #7a33fd0d
+# %% ../nbs/12_plot.ipynb #752de54b
 PALETTE = dict(zip(["outcome", "process", "base"], sns.color_palette("colorblind")[:2] + ["0.4"]))
 
+@contextmanager
 def theme():
-    "A context in which figures have the look of pgpost."
-    return mpl.rc_context(sns.axes_style("ticks") | sns.plotting_context("notebook", font_scale=.9) | {
-        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": .3, "legend.frameon": False, "figure.dpi": 110})
+    "Figures made in this context have the look of pgpost."
+    look = sns.axes_style("ticks") | sns.plotting_context("notebook", font_scale=.9) | {
+        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": .3, "legend.frameon": False, "figure.dpi": 110}
+    before = {key: plt.rcParams[key] for key in look}  # not rc_context: it would undo the interactive mode, which a notebook sets with its first figure
+    plt.rcParams.update(look)
+    try: yield
+    finally: plt.rcParams.update(before)
 
-# %% ../nbs/12_plot.ipynb #5ce85cf0
+# %% ../nbs/12_plot.ipynb #df5eb08e
 FLOOR = 1e-40
 
-def _step_axis(ax, last):
-    "A logarithmic axis of steps that includes step 0."
+def _dress(ax, title, ylabel, last, likelihood=True):
+    "Title and axes: steps on a logarithmic axis that includes step 0, likelihoods on a logarithmic one."
     ax.set_xscale("symlog", linthresh=1, linscale=.4)
-    ax.set(xlim=(-.1, 1.1 * max(last, 1)), xlabel="post-training step", xticks=[0, *10 ** np.arange(np.log10(max(last, 1)) + .01, dtype=int)])
+    ax.set(title=title, ylabel=ylabel, xlabel="post-training step", xlim=(-.1, 1.1 * max(last, 1)),
+           xticks=[0, *10 ** np.arange(np.log10(max(last, 1)) + .01, dtype=int)])
+    ax.set(**dict(yscale="log", ylim=(None, 3)) if likelihood else dict(ylim=(0, None)))
 
+# %% ../nbs/12_plot.ipynb #a18f2e37
 def _off_support(ax, history, threshold):
     "Average likelihood of the off-support centers against steps."
-    ax.set(title="Centers off the base support", ylabel="average likelihood of $y^*$")
-    _step_axis(ax, history.step.max())
     if history.off_support_likelihood.isna().all():
         ax.text(.5, .5, f"no center has a base\nlikelihood below {threshold:.0e}", ha="center", transform=ax.transAxes)
-        return
-    clipped = history.assign(off_support_likelihood=history.off_support_likelihood.clip(lower=FLOOR))
-    sns.lineplot(clipped, x="step", y="off_support_likelihood", hue="reward", palette=PALETTE, ax=ax)
-    ax.axhline(threshold, color=PALETTE["base"], ls=":", lw=1, label="off support below")
-    ax.set(ylabel="average likelihood of $y^*$", yscale="log", ylim=(None, 3))
-    _step_axis(ax, history.step.max())
-    ax.legend(title=None)
+    else:
+        clipped = history.assign(off_support_likelihood=history.off_support_likelihood.clip(lower=FLOOR))
+        sns.lineplot(clipped, x="step", y="off_support_likelihood", hue="reward", palette=PALETTE, marker=".", markeredgewidth=0, ax=ax)
+        ax.axhline(threshold, color=PALETTE["base"], ls=":", lw=1, label="off support below")
+        ax.legend(title=None)
+    _dress(ax, "Centers off the base support", "average likelihood of $y^*$", history.step.max())
 
+# %% ../nbs/12_plot.ipynb #380d83c9
 def _error(ax, history):
     "Held-out error against steps."
-    sns.lineplot(history, x="step", y="test_error", hue="reward", palette=PALETTE, ax=ax)
+    sns.lineplot(history, x="step", y="test_error", hue="reward", palette=PALETTE, marker=".", markeredgewidth=0, ax=ax)
     ax.axhline(history.test_error.iloc[0], color=PALETTE["base"], ls=":", lw=1, label="base")
-    ax.set(title="Error on held-out contexts", ylabel=r"$1 - $ mean $p(y^*|x)$", ylim=(0, None))
-    _step_axis(ax, history.step.max())
     ax.legend(title=None)
+    _dress(ax, "Error on held-out contexts", r"$1 - $ mean $p(y^*|x)$", history.step.max(), likelihood=False)
 
+# %% ../nbs/12_plot.ipynb #d34cc8e6
 def _single_centers(ax, trajectories):
-    "Likelihood of single centers under outcome rewards, coloured by base likelihood."
+    "Likelihood of single centers under outcome rewards, colored by base likelihood."
     decades = trajectories.base_log_likelihood.unique() / np.log(10)
     norm, cmap = Normalize(max(np.floor(decades.min()), np.log10(FLOOR)), 0), sns.color_palette("flare_r", as_cmap=True)
     for _, t in trajectories.query("reward == 'outcome'").groupby("center"):
         base = t.base_log_likelihood.iloc[0] / np.log(10)
-        ax.plot(t.step, np.maximum(np.exp(t.log_likelihood), FLOOR), color=cmap(norm(base)), lw=1.2)
-    ax.set(title="Single centers, outcome reward", ylabel="likelihood of $y^*$", yscale="log", ylim=(None, 3))
-    _step_axis(ax, trajectories.step.max())
-    ax.figure.colorbar(mpl.cm.ScalarMappable(norm, cmap), ax=ax, label=r"$\log_{10}$ base likelihood")
+        ax.plot(t.step, np.maximum(np.exp(t.log_likelihood), FLOOR), color=cmap(norm(base)), lw=1.2, marker=".", ms=3, mew=0)
+    ax.figure.colorbar(plt.cm.ScalarMappable(norm, cmap), ax=ax, label=r"$\log_{10}$ base likelihood")
+    _dress(ax, "Single centers, outcome reward", "likelihood of $y^*$", trajectories.step.max())
 
-# %% ../nbs/12_plot.ipynb #42920800
+# %% ../nbs/12_plot.ipynb #095a65b5
 def figure1(
     history,  # table of `Figure1.history`, or `history.csv`
     trajectories,  # table of `Figure1.trajectories`
@@ -69,8 +75,7 @@ def figure1(
 ):  # a matplotlib `Figure`
     "The three panels of the paper's Figure 1."
     with theme():
-        fig = Figure(figsize=(13, 3.8), layout="constrained")
-        axes = fig.subplots(1, 3, width_ratios=[1, 1, 1.2])
+        fig, axes = plt.subplots(1, 3, figsize=(13, 3.8), width_ratios=[1, 1, 1.2], layout="constrained")
         _off_support(axes[0], history, threshold)
         _error(axes[1], history)
         _single_centers(axes[2], trajectories)

@@ -37,14 +37,15 @@ class Forward:
     p: np.ndarray  # next-token distribution at each place, shape (places, k)
     log_p: np.ndarray  # log-probability of each step, shape (steps,)
 
-# %% ../nbs/01_policy.ipynb #3f4e1d43
+# %% ../nbs/01_policy.ipynb #33ba016d
 @patch
 def forward(self:LinearPolicy,
     x,  # contexts, shape (n, d)
     y,  # responses: tokens (n, N), or a `Path`
 ) -> Forward:
     "Evaluate the policy along the responses."
-    if not isinstance(y, Path): x, y = self.encoder.as_contexts(x), self.encoder.path(y)
+    x = self.encoder.as_contexts(x)
+    if not isinstance(y, Path): y = self.encoder.path(y)
     elif y.encoder != self.encoder: y = self.encoder.path(y.tokens())
     if len(x) != len(y): raise ValueError(f"{len(x)} contexts do not go with {len(y)} responses")
     z = self.encoder.logits(self.W, x)(y.row, y.state)
@@ -80,14 +81,17 @@ def log_likelihood(self:LinearPolicy,
     "log p(y | x) of every response."
     return self.forward(x, y).log_likelihood()
 
-# %% ../nbs/01_policy.ipynb #866fdc65
+# %% ../nbs/01_policy.ipynb #5fae6b30
 @patch
 def score(self:Forward,
     weights,  # weight of each step, shape (steps,); for tokens given as (n, N) that shape will do
 ) -> np.ndarray:  # shape (m, k), like W
     "Gradient with respect to W of the weighted sum of the log-probabilities of the steps."
-    weights, path, k = np.asarray(weights, dtype=float).ravel(), self.path, self.policy.encoder.k
-    if weights.shape != path.token.shape: raise ValueError(f"{weights.size} weights do not go with {path.token.size} steps")
+    weights, path, k = np.asarray(weights, dtype=float), self.path, self.policy.encoder.k
+    steps = path.token.shape
+    if weights.shape != steps and (weights.shape != (len(path), path.N) or weights.size != steps[0]):
+        raise ValueError(f"weights of shape {weights.shape} do not go with {len(path)} responses of {path.N} tokens and {steps[0]} steps")
+    weights = weights.ravel()
     G = self.p * -np.bincount(path.place, weights)[:, None]
     G += np.bincount(k * path.place + path.token, weights, minlength=G.size).reshape(G.shape)
     return self.policy.encoder.pull_back(self.x, path.row, path.state, G)
@@ -102,7 +106,7 @@ def score(self:LinearPolicy,
     "sum_ni weights_ni grad_W log p(y_i | x, y_<i)."
     return self.forward(x, y).score(weights)
 
-# %% ../nbs/01_policy.ipynb #0a746901
+# %% ../nbs/01_policy.ipynb #e8114beb
 @patch
 def sample(self:LinearPolicy,
     x,  # contexts, shape (n, d)
@@ -111,6 +115,7 @@ def sample(self:LinearPolicy,
     explore=0.,  # probability with which a token is drawn uniformly instead
 ) -> np.ndarray:  # shape (n, N)
     "Draw one response for each context."
+    if not 0 <= explore <= 1: raise ValueError(f"explore must be a probability, got {explore}")
     rng, x, N, encoder = np.random.default_rng(rng), self.encoder.as_contexts(x), self.encoder.as_length(N), self.encoder
     n, S, k = len(x), encoder.n_states, encoder.k
     logits, row, state, y = encoder.logits(self.W, x), np.arange(n), np.full(n, encoder.start), np.empty((N, n), dtype=int)
@@ -126,7 +131,7 @@ def sample(self:LinearPolicy,
             at[new] = place[code[new]] = np.arange(places, places + len(new))
             cdf[places:places + len(new)] = z / z[:, -1:]
             places += len(new)
-        token = (np.take(cdf, at, axis=0) >= rng.random((n, 1))).argmax(axis=1)
+        token = (np.take(cdf, at, axis=0) > rng.random((n, 1))).argmax(axis=1)
         if explore: token = np.where(rng.random(n) < explore, rng.integers(k, size=n), token)
         state = encoder.advance(state, token)
         y[i] = token

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# %% ../nbs/03_reward.ipynb #ccb42631
+# %% ../nbs/03_reward.ipynb #805968a2
 @dataclass(frozen=True)
 class Reward:
     "A reward of 1 for what is right and `wrong` for what is not."
@@ -20,6 +20,9 @@ class Reward:
     def __post_init__(self):
         if self.wrong not in (0, -1): raise ValueError(f"wrong must be 0 or -1, got {self.wrong}")
         if self.baseline not in (None, "mean"): raise ValueError(f"baseline must be None or 'mean', got {self.baseline!r}")
+
+    def credit(self, verified, N): "Length of the prefix whose tokens earn the reward 1, shape (n,)."; raise NotImplementedError
+    def queries(self, verified, N): "Number of queries that judging each response takes, shape (n,)."; raise NotImplementedError
 
     @property
     def sparse(self):
@@ -32,7 +35,9 @@ class Reward:
     ) -> np.ndarray:  # shape (n, N)
         "The weight of every token."
         A = np.where(np.arange(N) < self.credit(verified, N)[:, None], 1., self.wrong)
-        return A - A.mean(axis=0) if self.baseline else A
+        if not self.baseline: return A
+        if len(A) == 1: raise ValueError("the mean baseline of a single response is its own reward, and nothing would be learned: use a batch of at least 2")
+        return A - A.mean(axis=0)
 
 # %% ../nbs/03_reward.ipynb #a55f6a7e
 class Outcome(Reward):
@@ -46,9 +51,11 @@ class Process(Reward):
     def credit(self, verified, N): return np.asarray(verified)
     def queries(self, verified, N): return np.minimum(np.asarray(verified) + 1, N)
 
-# %% ../nbs/03_reward.ipynb #9f7d93b0
-@dataclass
+# %% ../nbs/03_reward.ipynb #766a307c
+@dataclass(frozen=True)
 class Ledger:
     "What a run has asked for so far."
     queries: int = 0  # evaluations of the reward
     labels: int = 0  # correct responses shown
+
+    def __add__(self, other): return Ledger(self.queries + other.queries, self.labels + other.labels)

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Task', 'finite_contexts', 'rademacher_contexts', 'mixture_contexts', 'gaussian_mixture', 'rademacher']
 
-# %% ../nbs/02_task.ipynb #f0eef74c
+# %% ../nbs/02_task.ipynb #ce2b746f
 import numpy as np
 from fastcore.basics import patch
-from .features import LastToken, Path
+from .features import LastToken, Path, check_integer
 from .policy import LinearPolicy
 
-# %% ../nbs/02_task.ipynb #701880e5
+# %% ../nbs/02_task.ipynb #abfbda50
 class Task:
     "Contexts and their correct responses: the greedy responses of a ground truth policy."
     def __init__(self,
@@ -24,9 +24,14 @@ class Task:
         self.N = truth.encoder.as_length(N)
 
     @property
-    def encoder(self): return self.truth.encoder
+    def encoder(self):
+        "The feature map of the ground truth."
+        return self.truth.encoder
+
     @property
-    def W(self): return self.truth.W
+    def W(self):
+        "Weights of the ground truth."
+        return self.truth.W
 
     def path(self, x) -> Path:
         "The correct responses of contexts `x`, compressed."
@@ -37,29 +42,30 @@ class Task:
         rng=None,  # seed or `np.random.Generator`
     ) -> tuple:  # x, shape (n, d), and y, shape (n, N)
         "Draw contexts together with their correct responses."
-        if n < 1: raise ValueError(f"a sample needs n >= 1 contexts, got {n}")
-        x = self.contexts(n, np.random.default_rng(rng))
+        x = self.contexts(check_integer("the number n of contexts", n, 1), np.random.default_rng(rng))
         return x, self.path(x).tokens()
 
-# %% ../nbs/02_task.ipynb #a0162907
+# %% ../nbs/02_task.ipynb #b1b2ba89
 @patch
 def margin(self:Task,
     x,  # contexts, shape (n, d)
 ) -> float:
     "Smallest lead of a correct token over any other token on contexts `x`, for ground truth weights of norm 1."
-    path = self.path(x)
+    path, norm = self.path(x), np.linalg.norm(self.W)
+    if norm == 0: raise ValueError("a ground truth of zero weights has no margin")
     z = self.encoder.logits(self.W, self.encoder.as_contexts(x))(path.row, path.state)
     right = z[path.place, path.token]
     z[path.place, path.token] = -np.inf
-    return float((right - z.max(axis=1)[path.place]).min() / np.linalg.norm(self.W))
+    return float((right - z.max(axis=1)[path.place]).min() / norm)
 
-# %% ../nbs/02_task.ipynb #90f0ed50
+# %% ../nbs/02_task.ipynb #398da705
 def finite_contexts(
     x,  # the contexts, shape (M, d)
     p=None,  # their probabilities, shape (M,); uniform if None
 ):
     "Draw contexts from a finite set."
     x = np.asarray(x, dtype=float)
+    if x.ndim != 2 or x.size == 0: raise ValueError(f"contexts must have shape (M, d) with M, d >= 1, got {x.shape}")
     if p is not None and (np.shape(p) != (len(x),) or np.min(p) < 0 or not np.isclose(np.sum(p), 1)):
         raise ValueError(f"p must hold {len(x)} probabilities that sum to 1")
     return lambda n, rng: x[rng.integers(len(x), size=n) if p is None else rng.choice(len(x), size=n, p=p)]
@@ -71,12 +77,15 @@ def rademacher_contexts(
     "Draw contexts uniformly from the corners of the cube."
     return lambda n, rng: 2. * rng.integers(2, size=(n, d)) - 1
 
-# %% ../nbs/02_task.ipynb #cbd2db28
+# %% ../nbs/02_task.ipynb #6fababb8
 def mixture_contexts(
     mu,  # centers of norm 1, shape (M, d)
     sigma,  # standard deviation of the noise and bound on its norm, for centers of norm 1
 ):
     "Draw contexts of norm sqrt(d) from a mixture of clipped Gaussians with equal weights."
+    mu = np.asarray(mu, dtype=float)
+    if mu.ndim != 2 or mu.size == 0: raise ValueError(f"centers must have shape (M, d) with M, d >= 1, got {mu.shape}")
+    if not 0 <= sigma < np.inf: raise ValueError(f"sigma must be finite and at least 0, got {sigma}")
     def contexts(n, rng):
         component = rng.integers(len(mu), size=n)
         x = rng.standard_normal((n, mu.shape[1]))
@@ -92,7 +101,7 @@ def _gaussian_truth(d, k, W, rng):
     encoder = LastToken(d, k)
     return LinearPolicy(encoder, rng.standard_normal((encoder.n_features, k)) if W is None else W)
 
-# %% ../nbs/02_task.ipynb #524deaaa
+# %% ../nbs/02_task.ipynb #365ad414
 def gaussian_mixture(
     d: int = 32,  # dimension of the contexts
     k: int = 32,  # tokens in the vocabulary
@@ -103,8 +112,7 @@ def gaussian_mixture(
     rng=None,  # seed or `np.random.Generator` for the ground truth
 ) -> Task:
     "The task of the paper's Figure 1: a Gaussian mixture around the standard basis, all contexts of norm sqrt(d)."
-    if not 1 <= n_components <= d: raise ValueError(f"n_components must lie in 1..d = 1..{d} (the centers are standard basis vectors), got {n_components}")
-    if not 0 <= sigma < np.inf: raise ValueError(f"sigma must be finite and at least 0, got {sigma}")
+    if not 1 <= check_integer("n_components", n_components, 1) <= d: raise ValueError(f"n_components must lie in 1..d = 1..{d} (the centers are standard basis vectors), got {n_components}")
     truth = _gaussian_truth(d, k, W, np.random.default_rng(rng))
     mu = np.eye(n_components, d)
     return Task(mixture_contexts(mu, sigma), truth, N, centers=np.sqrt(d) * mu)

@@ -5,27 +5,29 @@
 # %% auto #0
 __all__ = ['Run', 'held_out_error', 'RunInterrupted', 'train', 'pretrain', 'post_train']
 
-# %% ../nbs/06_train.ipynb #d71134cc
-from dataclasses import dataclass, field
+# %% ../nbs/06_train.ipynb #8590a956
+from dataclasses import dataclass, replace
 
 import numpy as np
-from .behavior import OnPolicy, TeacherForced
+from .behavior import Behavior, OnPolicy, TeacherForced
+from .features import check_integer
 from .policy import LinearPolicy
 from .reward import Ledger, Outcome, Process, Reward
-from .stepsize import adaptive
+from .stepsize import StepSize
+from .task import Task
 from threadpoolctl import threadpool_limits
 
-# %% ../nbs/06_train.ipynb #85fb4eba
-@dataclass
+# %% ../nbs/06_train.ipynb #eae18dd8
+@dataclass(frozen=True)
 class Run:
     "A policy in training, what it has cost and what it has reached."
     policy: LinearPolicy  # the current, in the end the last, iterate
     stepsize_state: object  # what the step size has accumulated
-    ledger: Ledger = field(default_factory=Ledger)  # reward queries and labels so far
+    ledger: Ledger = Ledger()  # reward queries and labels so far
     steps: int = 0  # steps taken
     error_sum: float = 0.  # sum over steps of 1 - p(y*|x), averaged over the batch
     path_sum: float = 0.  # the same sum over credited responses or prefixes only: left side of the path bound
-    rows: list = field(default_factory=list)  # the history, a dict a row
+    rows: tuple = ()  # the history, a dict a row
 
     @property
     def average_error(self):
@@ -38,10 +40,11 @@ class Run:
         import pandas as pd  # not at the top: pandas is slow to load, and not needed to train
         return pd.DataFrame(self.rows)
 
-    def record(self, evaluate):
-        "Add a row to the history."
-        self.rows.append(dict(step=self.steps, queries=self.ledger.queries, labels=self.ledger.labels,
-                              average_error=self.average_error, **evaluate(self.policy)))
+    def recorded(self, evaluate):
+        "The same run with a row for now in its history."
+        if self.rows and self.rows[-1]["step"] == self.steps: return self
+        row = dict(step=self.steps, queries=self.ledger.queries, labels=self.ledger.labels, average_error=self.average_error)
+        return replace(self, rows=(*self.rows, row | evaluate(self.policy)))
 
 # %% ../nbs/06_train.ipynb #731f60c2
 def held_out_error(
@@ -54,84 +57,86 @@ def held_out_error(
     path = task.path(x)
     return lambda policy: dict(test_error=float(-np.expm1(policy.log_likelihood(x, path)).mean()))
 
-# %% ../nbs/06_train.ipynb #11776895
+# %% ../nbs/06_train.ipynb #3918be54
 class RunInterrupted(KeyboardInterrupt):
     "Training was stopped; `.run` holds what is complete."
-    def __init__(self, run): self.run = run
+    def __init__(self, run):
+        super().__init__(f"stopped after {run.steps} steps, which are in .run")
+        self.run = run
 
-# %% ../nbs/06_train.ipynb #4aec2495
-def _step(run, x, path, behavior, reward, stepsize, rng):
-    "One update of `run.policy`, in place."
-    truth, N = run.policy.forward(x, path), path.N
-    y = None if reward.sparse else behavior.sample(truth, rng)
-    verified = behavior.verified(truth, rng) if reward.sparse else truth.path.agreement(y)
-    credited = truth.path.count(reward.credit(verified, N))
-    if reward.sparse: g = truth.score(credited)
+# %% ../nbs/06_train.ipynb #4f657e6e
+def _step(run, x, path, behavior, reward, stepsize, rng) -> Run:
+    "The run after one more update, on contexts `x` with correct responses `path`."
+    correct, N = run.policy.forward(x, path), path.N
+    y = None if reward.sparse else behavior.sample(correct, rng)
+    verified = behavior.verified(correct, rng) if reward.sparse else correct.path.agreement(y)
+    credited = correct.path.count(reward.credit(verified, N))
+    if reward.sparse: g = correct.score(credited)
     else: g = run.policy.forward(x, y).score(reward.advantages(verified, N))
-    change, state = stepsize.update(g / len(x), run.stepsize_state)
-    run.error_sum -= np.expm1(truth.log_likelihood()).mean()
-    run.path_sum -= np.expm1(truth.path.total(credited * truth.log_p)).mean()
-    behavior.charge(run.ledger, reward, verified, N)
-    run.policy, run.stepsize_state = LinearPolicy(run.policy.encoder, run.policy.W + change), state
-    run.steps += 1
+    with np.errstate(over="ignore", invalid="ignore"): change, state = stepsize.update(g / len(x), run.stepsize_state)
+    if not np.isfinite(change).all(): raise ValueError(f"training diverged at step {run.steps}: a smaller step size is needed")
+    return replace(
+        run, policy=LinearPolicy(run.policy.encoder, run.policy.W + change), stepsize_state=state, steps=run.steps + 1,
+        ledger=run.ledger + behavior.cost(reward, verified, N),
+        error_sum=run.error_sum - np.expm1(correct.log_likelihood()).mean(),
+        path_sum=run.path_sum - np.expm1(correct.path.total(credited * correct.log_p)).mean())
 
-# %% ../nbs/06_train.ipynb #38b97319
+# %% ../nbs/06_train.ipynb #8d7533cc
+def _check_parts(task, policy, behavior, reward, stepsize):
+    "Raise a `ValueError` if a part of the loop is not what it should be, or if policy and task do not fit."
+    for name, part, kind in [("task", task, Task), ("policy", policy, LinearPolicy), ("behavior", behavior, Behavior), ("reward", reward, Reward), ("stepsize", stepsize, StepSize)]:
+        if not isinstance(part, kind): raise ValueError(f"{name} must be a {kind.__name__}, got {part!r}")
+    ours, theirs = policy.encoder, task.encoder
+    if (ours.d, ours.k) != (theirs.d, theirs.k): raise ValueError(f"a policy on {ours} does not fit a task on {theirs}")
+
+# %% ../nbs/06_train.ipynb #ae39c0c5
 def train(
+    task: Task,  # contexts and correct responses
     policy: LinearPolicy,  # where to start
-    task,  # a `Task`: contexts and correct responses
-    behavior,  # a `Behavior`: who proposes responses
+    behavior: Behavior,  # who proposes responses
     reward: Reward,  # how they are judged
-    stepsize,  # a `StepSize`
+    stepsize: StepSize,  # how far to move along the score
     steps: int,  # updates
     batch_size: int = 1,  # contexts a step
     evaluate=None,  # function from a policy to a dict for the history; the error on 1024 held-out contexts if None
     every: int = 50,  # steps between two rows of the history, which also has rows at powers of two
-    rng=None,  # seed or `np.random.Generator`
+    rng=None,  # seed or `np.random.Generator`; equal seeds give equal contexts, so give every phase its own
     progress=iter,  # wraps the iterable of steps, such as `tqdm.auto.tqdm`
 ) -> Run:
     "Run the policy-gradient loop. Raises `RunInterrupted`, with the run so far, on Ctrl-C."
-    for name, value, least in [("steps", steps, 0), ("batch_size", batch_size, 1), ("every", every, 1)]:
-        if value < least: raise ValueError(f"{name} must be at least {least}, got {value}")
+    _check_parts(task, policy, behavior, reward, stepsize)
+    for name, value, least in [("steps", steps, 0), ("batch_size", batch_size, 1), ("every", every, 1)]: check_integer(name, value, least)
     rng = np.random.default_rng(rng)
     evaluate = evaluate or held_out_error(task, rng=rng.spawn(1)[0])
     run = Run(policy, stepsize.init(policy.W))
     np.empty(2**24, np.uint8)  # allocated and freed at once, see above
-    try:
-        with threadpool_limits(1):
+    with threadpool_limits(1):
+        try:
             for step in progress(range(steps)):
-                if step % every == 0 or step & (step - 1) == 0: run.record(evaluate)
+                if step % every == 0 or step & (step - 1) == 0: run = run.recorded(evaluate)
                 x = task.contexts(batch_size, rng)
-                _step(run, x, task.path(x), behavior, reward, stepsize, rng)
-            run.record(evaluate)
-    except KeyboardInterrupt: raise RunInterrupted(run)
-    return run
+                run = _step(run, x, task.path(x), behavior, reward, stepsize, rng)
+        except KeyboardInterrupt as stop: raise RunInterrupted(run.recorded(evaluate)) from stop
+        return run.recorded(evaluate)
 
-# %% ../nbs/06_train.ipynb #64fc3cc1
+# %% ../nbs/06_train.ipynb #611f4c05
 def pretrain(
-    task,  # a `Task`
-    steps: int,  # updates
-    batch_size: int = 1,  # contexts a step
-    stepsize=adaptive(),  # a `StepSize`
+    task: Task,  # contexts and correct responses
     policy: LinearPolicy = None,  # where to start; zero weights if None
-    **kwargs,  # evaluate, every, rng, progress: see `train`
+    **kwargs,  # stepsize, steps, batch_size, evaluate, every, rng, progress: see `train`
 ) -> Run:
     "Train a policy on correct responses: stochastic gradient descent on -log p(y*|x)."
-    return train(policy or LinearPolicy(task.encoder), task, TeacherForced(), Outcome(), stepsize, steps, batch_size, **kwargs)
+    return train(task, policy or LinearPolicy(task.encoder), TeacherForced(), Outcome(), **kwargs)
 
-# %% ../nbs/06_train.ipynb #c7ae6c94
+# %% ../nbs/06_train.ipynb #d44ba7d0
 def post_train(
-    task,  # a `Task`
+    task: Task,  # contexts and correct responses
     policy: LinearPolicy,  # the base policy
     reward="outcome",  # "outcome", "process" or a `Reward`
-    steps: int = 1000,  # updates
-    batch_size: int = 1,  # contexts a step
-    stepsize=adaptive(),  # a `StepSize`
-    behavior=OnPolicy(),  # a `Behavior`: who proposes responses
-    **kwargs,  # evaluate, every, rng, progress: see `train`
+    behavior=OnPolicy(),  # who proposes responses
+    **kwargs,  # stepsize, steps, batch_size, evaluate, every, rng, progress: see `train`
 ) -> Run:
     "Train a policy by policy gradient on rewards."
-    named = dict(outcome=Outcome(), process=Process())
-    if not isinstance(reward, Reward):
-        if reward not in named: raise ValueError(f"reward must be 'outcome', 'process' or a Reward, got {reward!r}")
-        reward = named[reward]
-    return train(policy, task, behavior, reward, stepsize, steps, batch_size, **kwargs)
+    if reward in ("outcome", "process"): reward = Outcome() if reward == "outcome" else Process()
+    elif not isinstance(reward, Reward): raise ValueError(f"reward must be 'outcome', 'process' or a Reward, got {reward!r}")
+    return train(task, policy, behavior, reward, **kwargs)

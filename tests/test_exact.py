@@ -92,6 +92,30 @@ def test_nothing_underflows_at_length_4096():
     assert np.isfinite(huge.log_likelihood(np.ones((1, 2)), np.zeros((1, 50), int))).all()
 
 
+class Given:
+    "Stands in for a generator, to draw what is given."
+    def __init__(self, E): self.E = E
+    def standard_exponential(self, n): return self.E
+
+
+@property_test
+@given(k=vocabularies, N=st.integers(1, 60), seed=seeds, scale=st.sampled_from([.3, 3., 1000.]))
+def test_verified_prefix_on_cycles_is_that_of_the_tokens(k, N, seed, scale):
+    "For the same exponential variable: costs added up along the compressed path, and token by token."
+    rng = np.random.default_rng(seed)
+    truth, policy, x = make_policy("last token", k, N, rng), make_policy("last token", k, N, rng, scale=scale), rng.normal(size=(8, 3))
+    path, E = truth.greedy(x, N), rng.exponential(rng.choice([.1, 1, 10], size=8))
+    S = np.cumsum(-policy.token_log_likelihood(x, path.tokens()), axis=1)
+    assert (path.verified_prefix(policy.forward(x, path).log_p, Given(E)) == (S <= E[:, None]).sum(axis=1)).all()
+
+
+def test_cycles_of_many_lengths_occur():
+    "The property above is about cycles, so its examples must have them."
+    rng, periods = np.random.default_rng(0), set()
+    for _ in range(60): periods |= set(make_policy("last token", 4, 60, rng).greedy(rng.normal(size=(8, 3)), 60).period)
+    assert {1, 2, 3, 60} <= periods
+
+
 # one context, few tokens: every law is known exactly
 K, LENGTH = 3, 3
 
@@ -111,9 +135,9 @@ def behavior_likelihood(behavior, forward, responses):
     uniform = np.full(len(responses), -LENGTH * np.log(K))
     if isinstance(behavior, OnPolicy): return forward.policy.log_likelihood(x, responses)
     if isinstance(behavior, Uniform): return uniform
-    if isinstance(behavior, TokenMixture): return np.log(.5 * np.exp(behavior.q0.token_log_likelihood(x, responses)) + .5 / K).sum(axis=1)
-    q0 = behavior.q0.log_likelihood(x, responses)
-    return np.logaddexp(q0, uniform) - np.log(2) if isinstance(behavior, SequenceMixture) else q0
+    u = getattr(behavior, "uniform", 0)
+    if isinstance(behavior, TokenMixture): return np.log((1 - u) * np.exp(behavior.q0.token_log_likelihood(x, responses)) + u / K).sum(axis=1)
+    return np.log((1 - u) * np.exp(behavior.q0.log_likelihood(x, responses)) + u * np.exp(uniform))
 
 
 def chi_square(counts, p):
@@ -124,7 +148,7 @@ def chi_square(counts, p):
     return ((counts - n * p)[keep]**2 / (n * p[keep])).sum(), keep.sum() - 1
 
 
-@pytest.mark.parametrize("make", [lambda q0: OnPolicy(), Frozen, lambda q0: Uniform(), SequenceMixture, TokenMixture],
+@pytest.mark.parametrize("make", [lambda q0: OnPolicy(), Frozen, lambda q0: Uniform(), lambda q0: SequenceMixture(q0, uniform=.2), lambda q0: TokenMixture(q0, uniform=.2)],
                          ids=["on policy", "frozen", "uniform", "sequence mixture", "token mixture"])
 def test_behaviors_follow_their_law(small, make):
     "Sampled responses, and verified prefixes of either route: false alarm rate below 1e-5 each."
@@ -167,7 +191,8 @@ class PlainProcess(Process):
     sparse = False
 
 
-@pytest.mark.parametrize("short, plain", [(Outcome(), PlainOutcome()), (Process(), PlainProcess())], ids=["outcome", "process"])
+@pytest.mark.parametrize("short, plain", [(Outcome(), PlainOutcome()), (Process(), PlainProcess()), (Outcome(wrong=-1), Outcome(wrong=-1)), (Process(wrong=-1), Process(wrong=-1))],
+                         ids=["outcome", "process", "signed outcome", "signed process"])
 def test_updates_of_both_routes_have_the_exact_mean(small, short, plain):
     "Mean update and mean queries over 400 batches of 50 on either route: no entry off by more than 5 standard errors, false alarm rate below 1e-4."
     forward, _, responses = small
@@ -180,8 +205,7 @@ def test_updates_of_both_routes_have_the_exact_mean(small, short, plain):
     for reward in short, plain:
         updates, queries = [], []
         for _ in range(400):
-            run = Run(forward.policy, None)
-            _step(run, x, path, OnPolicy(), reward, constant(1.), rng)
+            run = _step(Run(forward.policy, None), x, path, OnPolicy(), reward, constant(1.), rng)
             updates.append(run.policy.W - forward.policy.W)
             queries.append(run.ledger.queries)
         error = np.std(updates, axis=0) / 20
@@ -197,7 +221,7 @@ def test_whole_runs_of_both_routes_agree_in_law(short, plain):
     task = Task(finite_contexts(x), make_policy("last token", 3, 6, rng), N=6)
     policy = LinearPolicy(task.encoder, .3 * task.W)
     evaluate = lambda policy: dict(error=1 - np.exp(policy.log_likelihood(x, task.path(x))).mean())
-    final = {reward: np.array([train(policy, task, OnPolicy(), reward, adaptive(), 30, 4, evaluate, rng=seed).rows[-1]["error"]
+    final = {reward: np.array([train(task, policy, OnPolicy(), reward, adaptive(), 30, 4, evaluate, rng=seed).rows[-1]["error"]
                                for seed in range(200)]) for reward in (short, plain)}
     a, b = final.values()
     assert abs(a.mean() - b.mean()) < 5 * np.sqrt((a.var() + b.var()) / 200)
@@ -215,5 +239,5 @@ def test_ledger_is_exact_on_a_run():
             seen.append(super().verified(truth, rng))
             return seen[-1]
 
-    run = train(LinearPolicy(task.encoder), task, Watched(), Process(), adaptive(), 50, 8, rng=0)
+    run = train(task, LinearPolicy(task.encoder), Watched(), Process(), adaptive(), 50, 8, rng=0)
     assert run.ledger == Ledger(queries=sum(int(min(L + 1, 6)) for batch in seen for L in batch))

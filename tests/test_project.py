@@ -39,6 +39,16 @@ def test_notebook_is_stored_executed(path):
 
 
 @names
+def test_site_filter_accepts_the_notebook(path):
+    "nbdev's filter, which the site applies, re-runs the documentation cells and leaves no directive of its own behind."
+    filtered = subprocess.run([Path(sys.executable).with_name("nbdev_filter")], input=path.read_text(encoding="utf-8"), cwd=path.parent,
+                              capture_output=True, text=True)
+    assert filtered.returncode == 0, filtered.stderr
+    directives = {line for cell in json.loads(filtered.stdout)["cells"] for line in re.findall(r"^#\s*\|\s*([\w-]+)", "".join(cell["source"]), re.M)}
+    assert directives <= {"echo", "output", "fig-alt"}
+
+
+@names
 def test_links_lead_somewhere(path):
     for cell in cells(path, "markdown"):
         for link in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", "".join(cell["source"])):
@@ -67,11 +77,17 @@ def test_readme_is_the_index():
 
 @pytest.mark.parametrize("module", MODULES)
 def test_public_names_are_documented(module):
-    "Docstrings on every public class, function and method that is exported, and its name in the prose or the examples of its notebook."
+    "Every exported class and function, and every public method, its own or its base class's, has a docstring."
     lib = importlib.import_module(f"pgpost.{module}")
     for name in lib.__all__:
         thing = getattr(lib, name)
-        if inspect.isclass(thing) or inspect.isfunction(thing): assert inspect.getdoc(thing), f"{module}.{name} has no docstring"
+        if inspect.isclass(thing):
+            doc = thing.__dict__.get("__doc__") or ""
+            assert doc and not doc.startswith(f"{name}("), f"{module}.{name} has no docstring of its own"
+            for method, value in vars(thing).items():
+                if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+                    assert inspect.getdoc(getattr(thing, method)), f"{module}.{name}.{method} has no docstring"
+        elif inspect.isfunction(thing): assert inspect.getdoc(thing), f"{module}.{name} has no docstring"
 
 
 @pytest.mark.parametrize("module", MODULES)

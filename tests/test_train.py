@@ -6,7 +6,7 @@ from pgpost.behavior import Frozen, OnPolicy, SequenceMixture, TeacherForced, To
 from pgpost.features import ContextOnly, LastToken
 from pgpost.policy import LinearPolicy
 from pgpost.reward import Outcome, Process
-from pgpost.stepsize import adagrad, adaptive
+from pgpost.stepsize import adagrad, adaptive, constant
 from pgpost.task import Task, finite_contexts, gaussian_mixture
 from pgpost.train import RunInterrupted, post_train, pretrain, train
 
@@ -22,16 +22,15 @@ def coherent(M, k, N):
     return Task(finite_contexts(np.eye(M)), LinearPolicy(ContextOnly(M, k), np.eye(k)[np.arange(M) % k]), N)
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("behavior, reward", [(TeacherForced(), Outcome()), (OnPolicy(), Outcome()), (OnPolicy(), Process()), (Uniform(), Outcome()), (Uniform(), Process())],
                          ids=["supervised", "outcome", "process", "uniform outcome", "uniform process"])
-def test_path_bound_where_it_bites(behavior, reward, seed):
-    "On long runs of small coherent instances the bound is smaller than the number of steps, so a run that does not learn would break it."
-    task, T = coherent(M=2, k=3, N=3), 3000
-    start = LinearPolicy(task.encoder, .1 * np.random.default_rng(seed).normal(size=task.W.shape))
-    run, bound = train(start, task, behavior, reward, adaptive(), T, every=T, rng=seed), path_bound(task, np.eye(2), start, T)
-    assert run.path_sum <= bound < T
-    assert run.path_sum > 5
+def test_path_bound_where_it_bites(behavior, reward):
+    "A run that takes the adaptive step stays below the bound, one that does not learn breaks it."
+    task, T = coherent(M=1, k=2, N=2), 6000
+    start = LinearPolicy(task.encoder)
+    bound = path_bound(task, np.eye(1), start, T)
+    learns, stays = (train(task, start, behavior, reward, s, T, every=T, rng=0) for s in (adaptive(), constant(1e-9)))
+    assert 5 < learns.path_sum <= bound < stays.path_sum
 
 
 @pytest.mark.parametrize("batch_size", [1, 16])
@@ -43,8 +42,8 @@ def test_path_bound_with_last_token_features(make, reward, batch_size):
     x = rng.normal(size=(5, 4))
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     task = Task(finite_contexts(x), LinearPolicy(LastToken(4, 4), rng.normal(size=(8, 4))), N=10)
-    base = pretrain(task, 200, rng=0).policy
-    run = train(base, task, make(base), reward, adaptive(), 1000, batch_size, every=1000, rng=1)
+    base = pretrain(task, steps=200, stepsize=adaptive(), rng=0).policy
+    run = train(task, base, make(base), reward, adaptive(), 1000, batch_size, every=1000, rng=1)
     assert 0 < run.path_sum <= path_bound(task, x, base, 1000)
 
 
@@ -62,6 +61,7 @@ def test_every_adaptive_step_moves_towards_every_better_policy(seed, N, n, logsc
     step, _ = adaptive(R).update(g, None)
     eta = 1 / (4 * R**2 + 2 * R * np.linalg.norm(g))
     loss, loss_U = (-(weights * p.token_log_likelihood(x, y)).sum() / n for p in (policy, other))
+    assert step == pytest.approx(eta * g, rel=1e-12)
     left, right = ((W + step - U)**2).sum(), ((W - U)**2).sum() - eta * loss + 2 * eta * loss_U
     assert left <= right * (1 + 1e-12)
 
@@ -69,7 +69,7 @@ def test_every_adaptive_step_moves_towards_every_better_policy(seed, N, n, logsc
 def test_adagrad_by_hand_over_a_run():
     "Three steps of a run, recomputed with nothing but the definition and the scores."
     task = gaussian_mixture(d=4, k=3, N=5, n_components=4, rng=0)
-    run = pretrain(task, 3, batch_size=8, stepsize=adagrad(.1), rng=0)
+    run = pretrain(task, steps=3, batch_size=8, stepsize=adagrad(.1), rng=0)
     rng, W, S = np.random.default_rng(0), np.zeros((7, 3)), np.zeros((7, 3))
     for _ in range(3):
         x, y = task.sample(8, rng)
@@ -95,10 +95,11 @@ def test_adagrad_equals_pytorch():
 
 
 def test_average_error_is_the_average_over_iterates():
-    task = gaussian_mixture(d=4, k=3, N=5, n_components=4, sigma=0, rng=0)
-    run = pretrain(task, 200, batch_size=4, every=1, stepsize=adagrad(.1), rng=0)
-    assert run.average_error == pytest.approx(run.history.test_error[:-1].mean(), abs=.03)
-    assert np.isnan(run.history.average_error[0])
+    "With a single context the error on a batch is the error: of the iterates before each step, and not of the last."
+    task = Task(finite_contexts(np.ones((1, 3))), LinearPolicy(LastToken(3, 4), np.random.default_rng(0).normal(size=(7, 4))), N=5)
+    run = pretrain(task, steps=40, every=1, stepsize=adaptive(), rng=0)
+    assert run.average_error == pytest.approx(run.history.test_error[:-1].mean(), rel=1e-12)
+    assert np.isnan(run.history.average_error[0]) and len(run.rows) == 41
 
 
 def test_runs_repeat_to_the_last_bit():
@@ -114,20 +115,34 @@ def test_runs_repeat_to_the_last_bit():
 
 def test_an_interrupted_run_is_the_beginning_of_the_whole():
     task = gaussian_mixture(d=8, k=8, N=16, n_components=8, rng=0)
-    whole = pretrain(task, 40, 32, every=5, stepsize=adagrad(.1), rng=0)
+    whole = pretrain(task, steps=40, batch_size=32, every=5, stepsize=adagrad(.1), rng=0)
 
     def stop(steps):
         for i in steps:
             if i == 20: raise KeyboardInterrupt
             yield i
 
-    with pytest.raises(RunInterrupted) as caught: pretrain(task, 40, 32, every=5, stepsize=adagrad(.1), rng=0, progress=stop)
+    with pytest.raises(RunInterrupted) as caught: pretrain(task, steps=40, batch_size=32, every=5, stepsize=adagrad(.1), rng=0, progress=stop)
     part = caught.value.run
-    assert part.steps == 20 and part.history.equals(whole.history[:len(part.rows)])
+    assert part.steps == 20 and part.history.equals(whole.history[:len(part.rows)]) and part.rows[-1]["step"] == 20
+
+
+def test_an_interrupt_inside_a_step_leaves_a_whole_run():
+    "Ctrl-C may arrive anywhere: what is kept is the run after the last complete step."
+    class Interrupted(OnPolicy):
+        def cost(self, reward, verified, N):
+            if len(costs) == 7: raise KeyboardInterrupt
+            costs.append(super().cost(reward, verified, N))
+            return costs[-1]
+
+    costs, task = [], gaussian_mixture(d=8, k=8, N=16, n_components=8, rng=0)
+    with pytest.raises(RunInterrupted) as caught: train(task, LinearPolicy(task.encoder), Interrupted(), Process(), adaptive(), 40, rng=0)
+    run = caught.value.run
+    assert run.steps == 7 and run.ledger.queries == sum(c.queries for c in costs) and 0 <= run.average_error <= 1
 
 
 def test_a_policy_with_other_features_can_learn():
     "The path of the task is walked again with the policy's own states."
     task = coherent(M=3, k=3, N=4)
-    run = train(LinearPolicy(LastToken(3, 3)), task, TeacherForced(), Outcome(), adaptive(), 300, rng=0)
+    run = train(task, LinearPolicy(LastToken(3, 3)), TeacherForced(), Outcome(), adaptive(), 300, rng=0)
     assert run.history.test_error.iloc[-1] < .2 < run.history.test_error.iloc[0]

@@ -63,14 +63,15 @@ class TeacherForced(Behavior):
     def verified(self, correct, rng): return np.full(len(correct.x), correct.path.N)
     def cost(self, reward, verified, N): return Ledger(labels=len(verified))
 
-# %% ../nbs/04_behavior.ipynb #e4d20a53
+# %% ../nbs/04_behavior.ipynb #3afb2075
 @dataclass(frozen=True)
 class Mixture(Frozen):
     "A fixed policy with the uniform policy mixed in."
     uniform: float = .5  # weight u of the uniform policy
 
     def __post_init__(self):
-        if not 0 < self.uniform < 1: raise ValueError(f"the weight of the uniform policy must lie strictly between 0 and 1, got {self.uniform}")
+        if not 0 < self.uniform < 1:
+            raise ValueError(f"the weight of the uniform policy must lie strictly between 0 and 1, got {self.uniform}")
 
 # %% ../nbs/04_behavior.ipynb #2101d42a
 class SequenceMixture(Mixture):

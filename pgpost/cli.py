@@ -18,7 +18,7 @@ from time import perf_counter
 
 import pgpost
 
-# %% ../nbs/13_cli.ipynb #029bcaf9
+# %% ../nbs/13_cli.ipynb #5275df37
 class OutputFolder:
     "A folder for the files of one command. Raises `OSError` if it cannot be written to or holds other files."
     def __init__(self,
@@ -35,7 +35,9 @@ class OutputFolder:
     def _check(self, names):
         if not self.path.is_dir(): raise FileExistsError(f"{self.path} is a file, not a folder")
         other = sorted(p.name for p in self.path.iterdir() if not p.name.startswith(".") and not (p.name in names and p.is_file()))
-        if other: raise FileExistsError(f"{self.path} holds other files ({', '.join(other[:3])}{', ...' * (len(other) > 3)}): choose a new or an empty folder")
+        if not other: return
+        some = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
+        raise FileExistsError(f"{self.path} holds other files ({some}): choose a new or an empty folder")
 
     def write(self,
         files,  # for each file its name and a function that saves it under the path it is given
@@ -49,7 +51,7 @@ class OutputFolder:
         "Remove the folder again if it was made for this and nothing was written."
         if self.new and not any(self.path.iterdir()): self.path.rmdir()
 
-# %% ../nbs/13_cli.ipynb #8c2c9123
+# %% ../nbs/13_cli.ipynb #cd58fcef
 FIGURE1_FILES = ["figure1.png", "history.csv", "centers.csv", "run.json"]
 
 def _versions():
@@ -64,14 +66,14 @@ def _save_figure1(experiment, out, start, interrupted=False):
     from pgpost.plot import figure1 as plot
     history = experiment.history()
     figure = plot(history, experiment.trajectories(), experiment.off_support)
-    record = dict(command="figure1", setting=experiment.setting, versions=_versions(), interrupted=interrupted, summary=experiment.summary(),
-                  wall_seconds=experiment.seconds | dict(total=perf_counter() - start))
+    record = dict(command="figure1", setting=experiment.setting, versions=_versions(), interrupted=interrupted,
+                  summary=experiment.summary(), wall_seconds=experiment.seconds | dict(total=perf_counter() - start))
     out.write({"figure1.png": lambda file: figure.savefig(file, dpi=150),
                "history.csv": lambda file: history.to_csv(file, index=False),
                "centers.csv": lambda file: experiment.centers().to_csv(file, index=False),
                "run.json": lambda file: file.write_text(json.dumps(record, indent=2) + "\n")})
 
-# %% ../nbs/13_cli.ipynb #e886f7d7
+# %% ../nbs/13_cli.ipynb #0dff798f
 def _table1(row):
     "The summary of Figure 1 as a short text."
     lines = [f"{'':10s}{'test error':>12s}{'lifted':>10s}{'queries':>15s}{'steps':>8s}", f"{'base':10s}{row['base_error']:12.4f}"]
@@ -80,8 +82,8 @@ def _table1(row):
             lifted = f"{row[f'{name}_lifted']} of {row['off_support']}"
             lines.append(f"{name:10s}{row[f'{name}_error']:12.4f}{lifted:>10s}{row[f'{name}_queries']:15,d}{row[f'{name}_steps']:8,d}")
     off = row["off_support"]
-    lines.append(f"{off} {'center is' if off == 1 else 'centers are'} off the base model's support; 'lifted' counts those that end above 1e-3."
-                 if off else "No center is off the base model's support with this seed: the left panel is empty.")
+    if off: lines.append(f"Centers off the base model's support: {off}; 'lifted' counts those that end above 1e-3.")
+    else: lines.append("No center is off the base model's support with this seed: the left panel is empty.")
     return "\n".join(lines)
 
 # %% ../nbs/13_cli.ipynb #55e10234
@@ -117,21 +119,26 @@ def _folder(text):
     if not text.strip(): raise argparse.ArgumentTypeError("a folder is wanted, got an empty name")
     return Path(text)
 
-# %% ../nbs/13_cli.ipynb #af9e8451
+# %% ../nbs/13_cli.ipynb #c1b7421a
 def _parser():
     "The command line."
-    parser = argparse.ArgumentParser(prog="pgpost", allow_abbrev=False, description="Post-training with policy gradients: theory that runs.")
+    parser = argparse.ArgumentParser(prog="pgpost", allow_abbrev=False,
+                                     description="Post-training with policy gradients: theory that runs.")
     parser.add_argument("--version", action="version", version=f"pgpost {pgpost.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
 
-    sub = commands.add_parser("figure1", allow_abbrev=False, help=figure1.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter, description=f"""
-        {figure1.__doc__} Trains a base model on a Gaussian mixture task (128 tokens, vocabulary 32), post-trains it on policy with outcome rewards and
-        with process rewards, and writes {', '.join(FIGURE1_FILES)}. Takes about half a minute, or some minutes with signed rewards.""")
-    sub.add_argument("--out", type=_folder, required=True, default=argparse.SUPPRESS, metavar="DIR", help="folder for the results: new, empty, or of an earlier figure1")
+    sub = commands.add_parser("figure1", allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+                              help=figure1.__doc__, description=f"""{figure1.__doc__}
+        Trains a base model on a Gaussian mixture task (128 tokens, vocabulary 32), post-trains it on policy with outcome
+        rewards and with process rewards, and writes {', '.join(FIGURE1_FILES)}. Takes about half a minute, or some
+        minutes with signed rewards.""")
+    sub.add_argument("--out", type=_folder, required=True, default=argparse.SUPPRESS, metavar="DIR",
+                     help="folder for the results: new, empty, or of an earlier figure1")
     sub.add_argument("--seed", type=_integer_from(0), default=0, help="of the ground truth and everything drawn")
     sub.add_argument("--steps", type=_integer_from(0), default=4000, help="post-training steps of each run")
-    sub.add_argument("--rewards", choices=["zero-one", "signed"], default="zero-one", help="""zero-one: rewards 0 and 1, no baseline, the paper's theory;
-        signed: rewards -1 and 1, with the mean baseline in the outcome run only, as in the authors' released code""")
+    sub.add_argument("--rewards", choices=["zero-one", "signed"], default="zero-one",
+                     help="""zero-one: rewards 0 and 1, no baseline, the paper's theory; signed: rewards -1 and 1, with the
+                     mean baseline in the outcome run only, as in the authors' released code""")
     sub.set_defaults(run=figure1, parser=sub)
     return parser
 

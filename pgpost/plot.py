@@ -13,15 +13,17 @@ import numpy as np
 import seaborn as sns
 from matplotlib.colors import Normalize
 
-# %% ../nbs/12_plot.ipynb #752de54b
+# %% ../nbs/12_plot.ipynb #65f8f94f
 PALETTE = dict(zip(["outcome", "process", "base"], sns.color_palette("colorblind")[:2] + ["0.4"]))
 
 @contextmanager
 def theme():
     "Figures made in this context have the look of pgpost."
     look = sns.axes_style("ticks") | sns.plotting_context("notebook", font_scale=.9) | {
-        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": .3, "legend.frameon": False, "figure.dpi": 110}
-    before = {key: plt.rcParams[key] for key in look}  # not rc_context: it would undo the interactive mode, which a notebook sets with its first figure
+        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": .3,
+        "legend.frameon": False, "figure.dpi": 110}
+    # not rc_context: it would also undo the interactive mode, which a notebook sets with its first figure
+    before = {key: plt.rcParams[key] for key in look}
     plt.rcParams.update(look)
     try: yield
     finally: plt.rcParams.update(before)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# %% ../nbs/03_reward.ipynb #805968a2
+# %% ../nbs/03_reward.ipynb #d5c0d0f2
 @dataclass(frozen=True)
 class Reward:
     "A reward of 1 for what is right and `wrong` for what is not."
@@ -36,7 +36,7 @@ class Reward:
         "The weight of every token."
         A = np.where(np.arange(N) < self.credit(verified, N)[:, None], 1., self.wrong)
         if not self.baseline: return A
-        if len(A) == 1: raise ValueError("the mean baseline of a single response is its own reward, and nothing would be learned: use a batch of at least 2")
+        if len(A) == 1: raise ValueError("the mean baseline of a single response is its own reward: use a batch of at least 2")
         return A - A.mean(axis=0)
 
 # %% ../nbs/03_reward.ipynb #a55f6a7e

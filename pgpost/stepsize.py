@@ -36,7 +36,7 @@ def adaptive(
         return g / (R**2 * (4 + 2 * norm**(2 if squared else 1))), state
     return StepSize(lambda W: None, update)
 
-# %% ../nbs/05_stepsize.ipynb #b2ea9314
+# %% ../nbs/05_stepsize.ipynb #46a5b236
 def adagrad(
     eta: float,  # learning rate
     initial=0.,  # initial sum of squared gradients: a number, or an array like W
@@ -44,7 +44,8 @@ def adagrad(
     "W += eta g / (sqrt(sum of g^2) + 1e-10), as in PyTorch."
     if np.min(initial) < 0: raise ValueError("initial sums of squares cannot be negative")
     def init(W):
-        if np.shape(initial) not in ((), W.shape): raise ValueError(f"initial must be a number or have the shape {W.shape} of W, got {np.shape(initial)}")
+        if np.shape(initial) not in ((), W.shape):
+            raise ValueError(f"initial must be a number or have the shape {W.shape} of W, got {np.shape(initial)}")
         return np.zeros_like(W) + initial
     if not 0 < eta < np.inf: raise ValueError(f"the learning rate must be positive and finite, got {eta}")
     def update(g, state):

@@ -101,7 +101,7 @@ def _gaussian_truth(d, k, W, rng):
     encoder = LastToken(d, k)
     return LinearPolicy(encoder, rng.standard_normal((encoder.n_features, k)) if W is None else W)
 
-# %% ../nbs/02_task.ipynb #365ad414
+# %% ../nbs/02_task.ipynb #e42eb060
 def gaussian_mixture(
     d: int = 32,  # dimension of the contexts
     k: int = 32,  # tokens in the vocabulary
@@ -112,7 +112,8 @@ def gaussian_mixture(
     rng=None,  # seed or `np.random.Generator` for the ground truth
 ) -> Task:
     "The task of the paper's Figure 1: a Gaussian mixture around the standard basis, all contexts of norm sqrt(d)."
-    if not 1 <= check_integer("n_components", n_components, 1) <= d: raise ValueError(f"n_components must lie in 1..d = 1..{d} (the centers are standard basis vectors), got {n_components}")
+    if check_integer("n_components", n_components, 1) > d:
+        raise ValueError(f"n_components must lie in 1..d (the centers are standard basis vectors of dimension {d}), got {n_components}")
     truth = _gaussian_truth(d, k, W, np.random.default_rng(rng))
     mu = np.eye(n_components, d)
     return Task(mixture_contexts(mu, sigma), truth, N, centers=np.sqrt(d) * mu)

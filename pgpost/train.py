@@ -81,10 +81,11 @@ def _step(run, x, path, behavior, reward, stepsize, rng) -> Run:
         error_sum=run.error_sum - np.expm1(correct.log_likelihood()).mean(),
         path_sum=run.path_sum - np.expm1(correct.path.total(credited * correct.log_p)).mean())
 
-# %% ../nbs/06_train.ipynb #8d7533cc
+# %% ../nbs/06_train.ipynb #f2606dd2
 def _check_parts(task, policy, behavior, reward, stepsize):
     "Raise a `ValueError` if a part of the loop is not what it should be, or if policy and task do not fit."
-    for name, part, kind in [("task", task, Task), ("policy", policy, LinearPolicy), ("behavior", behavior, Behavior), ("reward", reward, Reward), ("stepsize", stepsize, StepSize)]:
+    for name, part, kind in [("task", task, Task), ("policy", policy, LinearPolicy), ("behavior", behavior, Behavior),
+                             ("reward", reward, Reward), ("stepsize", stepsize, StepSize)]:
         if not isinstance(part, kind): raise ValueError(f"{name} must be a {kind.__name__}, got {part!r}")
     ours, theirs = policy.encoder, task.encoder
     if (ours.d, ours.k) != (theirs.d, theirs.k): raise ValueError(f"a policy on {ours} does not fit a task on {theirs}")

@@ -64,20 +64,22 @@ class RunInterrupted(KeyboardInterrupt):
         super().__init__(f"stopped after {run.steps} steps, which are in .run")
         self.run = run
 
-# %% ../nbs/06_train.ipynb #4f657e6e
+# %% ../nbs/06_train.ipynb #6114fa2a
 def _step(run, x, path, behavior, reward, stepsize, rng) -> Run:
     "The run after one more update, on contexts `x` with correct responses `path`."
     correct, N = run.policy.forward(x, path), path.N
-    y = None if reward.sparse else behavior.sample(correct, rng)
-    verified = behavior.verified(correct, rng) if reward.sparse else correct.path.agreement(y)
+    if reward.sparse: verified, cost = behavior.propose(correct, reward, rng)
+    else:
+        y = behavior.sample(correct, rng)
+        verified = correct.path.agreement(y)
+        cost = behavior.cost(reward, verified, N)
     credited = correct.path.count(reward.credit(verified, N))
-    if reward.sparse: g = correct.score(credited)
-    else: g = run.policy.forward(x, y).score(reward.advantages(verified, N))
+    g = correct.score(credited) if reward.sparse else run.policy.forward(x, y).score(reward.advantages(verified, N))
     with np.errstate(over="ignore", invalid="ignore"): change, state = stepsize.update(g / len(x), run.stepsize_state)
     if not np.isfinite(change).all(): raise ValueError(f"training diverged at step {run.steps}: a smaller step size is needed")
     return replace(
         run, policy=LinearPolicy(run.policy.encoder, run.policy.W + change), stepsize_state=state, steps=run.steps + 1,
-        ledger=run.ledger + behavior.cost(reward, verified, N),
+        ledger=run.ledger + cost,
         error_sum=run.error_sum - np.expm1(correct.log_likelihood()).mean(),
         path_sum=run.path_sum - np.expm1(correct.path.total(credited * correct.log_p)).mean())
 

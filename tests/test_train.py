@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from pgpost.behavior import Frozen, OnPolicy, SequenceMixture, TeacherForced, TokenMixture, Uniform
-from pgpost.features import ContextOnly, LastToken
+from pgpost.features import LastToken
 from pgpost.policy import LinearPolicy
 from pgpost.reward import Outcome, Process
 from pgpost.stepsize import adagrad, adaptive, constant
-from pgpost.task import Task, finite_contexts, gaussian_mixture
+from pgpost.task import Task, coherent_tokens, finite_contexts, gaussian_mixture
 from pgpost.train import RunInterrupted, post_train, pretrain, train
 
 
@@ -17,16 +17,11 @@ def path_bound(task, x, start, T):
     return 8 * ((start.W - U)**2).sum() + 4
 
 
-def coherent(M, k, N):
-    "M contexts with one token each, repeated: margin 1/sqrt(M)."
-    return Task(finite_contexts(np.eye(M)), LinearPolicy(ContextOnly(M, k), np.eye(k)[np.arange(M) % k]), N)
-
-
 @pytest.mark.parametrize("behavior, reward", [(TeacherForced(), Outcome()), (OnPolicy(), Outcome()), (OnPolicy(), Process()), (Uniform(), Outcome()), (Uniform(), Process())],
                          ids=["supervised", "outcome", "process", "uniform outcome", "uniform process"])
 def test_path_bound_where_it_bites(behavior, reward):
     "A run that takes the adaptive step stays below the bound, one that does not learn breaks it."
-    task, T = coherent(M=1, k=2, N=2), 6000
+    task, T = coherent_tokens(M=1, k=2, N=2, rng=0), 6000
     start = LinearPolicy(task.encoder)
     bound = path_bound(task, np.eye(1), start, T)
     learns, stays = (train(task, start, behavior, reward, s, T, every=T, rng=0) for s in (adaptive(), constant(1e-9)))
@@ -143,6 +138,6 @@ def test_an_interrupt_inside_a_step_leaves_a_whole_run():
 
 def test_a_policy_with_other_features_can_learn():
     "The path of the task is walked again with the policy's own states."
-    task = coherent(M=3, k=3, N=4)
+    task = coherent_tokens(M=3, k=3, N=4, rng=0)
     run = train(task, LinearPolicy(LastToken(3, 3)), TeacherForced(), Outcome(), adaptive(), 300, rng=0)
     assert run.history.test_error.iloc[-1] < .2 < run.history.test_error.iloc[0]

@@ -92,7 +92,7 @@ def _check_parts(task, policy, behavior, reward, stepsize):
     ours, theirs = policy.encoder, task.encoder
     if (ours.d, ours.k) != (theirs.d, theirs.k): raise ValueError(f"a policy on {ours} does not fit a task on {theirs}")
 
-# %% ../nbs/06_train.ipynb #ae39c0c5
+# %% ../nbs/06_train.ipynb #c2f01246
 def train(
     task: Task,  # contexts and correct responses
     policy: LinearPolicy,  # where to start
@@ -100,7 +100,7 @@ def train(
     reward: Reward,  # how they are judged
     stepsize: StepSize,  # how far to move along the score
     steps: int,  # updates
-    batch_size: int = 1,  # contexts a step
+    batch_size: int = 1,  # responses a step, each to a context of its own unless the reward has groups
     evaluate=None,  # function from a policy to a dict for the history; the error on 1024 held-out contexts if None
     every: int = 50,  # steps between two rows of the history, which also has rows at powers of two
     rng=None,  # seed or `np.random.Generator`; equal seeds give equal contexts, so give every phase its own
@@ -109,6 +109,8 @@ def train(
     "Run the policy-gradient loop. Raises `RunInterrupted`, with the run so far, on Ctrl-C."
     _check_parts(task, policy, behavior, reward, stepsize)
     for name, value, least in [("steps", steps, 0), ("batch_size", batch_size, 1), ("every", every, 1)]: check_integer(name, value, least)
+    group = reward.group_size or 1
+    if batch_size % group: raise ValueError(f"batch_size must be a multiple of the group size {group} of the reward, got {batch_size}")
     rng = np.random.default_rng(rng)
     evaluate = evaluate or held_out_error(task, rng=rng.spawn(1)[0])
     run = Run(policy, stepsize.init(policy.W))
@@ -117,7 +119,7 @@ def train(
         try:
             for step in progress(range(steps)):
                 if step % every == 0 or step & (step - 1) == 0: run = run.recorded(evaluate)
-                x = task.contexts(batch_size, rng)
+                x = np.repeat(task.contexts(batch_size // group, rng), group, axis=0)
                 run = _step(run, x, task.path(x), behavior, reward, stepsize, rng)
         except KeyboardInterrupt as stop: raise RunInterrupted(run.recorded(evaluate)) from stop
         return run.recorded(evaluate)

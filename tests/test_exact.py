@@ -241,3 +241,22 @@ def test_ledger_is_exact_on_a_run():
 
     run = train(task, LinearPolicy(task.encoder), Watched(), Process(), adaptive(), 50, 8, rng=0)
     assert run.ledger == Ledger(queries=sum(int(min(L + 1, 6)) for batch in seen for L in batch))
+
+
+@pytest.mark.parametrize("baseline, factor", [("mean", 1 / 2), ("leave-one-out", 1)])
+@pytest.mark.parametrize("kind", [Outcome, Process])
+@pytest.mark.parametrize("wrong", [0, -1])
+def test_baselines_keep_the_direction_of_the_expected_update(small, kind, baseline, factor, wrong):
+    "Over all pairs of responses: the expected update of groups of two is that without a baseline, times 1 - 1/G for the mean, exactly."
+    forward, _, responses = small
+    n, policy = len(responses), forward.policy
+    x, p = np.tile(forward.x[0], (n, 1)), np.exp(behavior_likelihood(OnPolicy(), forward, responses))
+    prefix = (responses == forward.path.tokens()[0]).cumprod(axis=1).sum(axis=1)
+    plain = policy.score(x, responses, p[:, None] * kind(wrong=wrong).advantages(prefix, LENGTH))
+    first, second = (i.ravel() for i in np.indices((n, n)))
+    pairs = np.stack([prefix[first], prefix[second]], axis=1).ravel()
+    A = kind(wrong=wrong, baseline=baseline, group_size=2).advantages(pairs, LENGTH)
+    both = np.stack([first, second], axis=1).ravel()
+    weights = np.repeat(p[first] * p[second], 2)[:, None] * A / 2
+    grouped = policy.score(np.tile(forward.x[0], (len(both), 1)), responses[both], weights)
+    assert grouped == pytest.approx(factor * plain, abs=1e-12)

@@ -94,7 +94,24 @@ def check_integer(name, value, least):
     if value < least: raise ValueError(f"{name} must be at least {least}, got {value}")
     return value
 
-# %% ../nbs/00_features.ipynb #729bc8af
+# %% ../nbs/00_features.ipynb #d1a3136c
+def _each(W, x):
+    "How many contexts each matrix of W meets."
+    if W.ndim == 2: return len(x)
+    if len(x) % len(W): raise ValueError(f"{len(x)} contexts do not make {len(W)} equal groups, one for each policy of the stack")
+    return len(x) // len(W)
+
+def _apply(h, W, replicate):
+    "The products of vectors `h` with the matrix of W that is theirs, shape (len(h), k)."
+    return h @ W if W.ndim == 2 else np.matmul(h[:, None], W[replicate])[:, 0]
+
+def _outer(x, row, G, replicates):
+    "The sums of the outer products of `x[row]` and `G` over the places of each replicate, shape (replicates, d, k)."
+    if replicates == 1: return (np.take(x, row, axis=0).T @ G)[None]
+    by_row = np.add.reduceat(G, np.searchsorted(row, np.arange(len(x))))
+    return np.matmul(x.reshape(replicates, -1, x.shape[1]).swapaxes(1, 2), by_row.reshape(replicates, -1, G.shape[1]))
+
+# %% ../nbs/00_features.ipynb #35e33f4d
 @dataclass(frozen=True)
 class Encoder:
     "A frozen feature map h(x, prefix) that reads the prefix as a finite automaton."
@@ -116,11 +133,13 @@ class Encoder:
 
     def logits(self, W, x):
         "A function of `row` and `state`, both (places,), that gives the logits there, (places, k)."
-        return lambda row, state: self.h(x, row, state) @ W
+        each = _each(W, x)
+        return lambda row, state: _apply(self.h(x, row, state), W, row // each)
 
-    def pull_back(self, x, row, state, G):
-        "The transpose of `logits`: the (m, k) gradient on W that goes with a gradient `G` on the logits, shape (places, k)."
-        return self.h(x, row, state).T @ G
+    def pull_back(self, x, row, state, G, replicates=1):
+        "The transpose of `logits`: the (replicates, m, k) gradient on W that goes with a gradient `G` on the logits, shape (places, k)."
+        h, replicate = self.h(x, row, state), row // (len(x) // replicates)
+        return np.stack([h[replicate == r].T @ G[replicate == r] for r in range(replicates)])
 
 # %% ../nbs/00_features.ipynb #7275c5e1
 @patch
@@ -175,7 +194,7 @@ def path(self:Encoder,
     return Path(self, N, row, state, place=index[code].ravel(), token=y.ravel(), first=np.tile(np.arange(N), n),
                 period=np.full(n * N, N), start=np.arange(0, n * N, N))
 
-# %% ../nbs/00_features.ipynb #2dfe419f
+# %% ../nbs/00_features.ipynb #77099500
 class LastToken(Encoder):
     "h = [x ; one-hot of the previous token], W of shape (d + k, k)."
     @property
@@ -189,15 +208,18 @@ class LastToken(Encoder):
     def h(self, x, row, state): return np.hstack([x[row], np.eye(self.k + 1, self.k)[state]])
 
     def logits(self, W, x):
-        by_context, by_token = x @ W[:self.d], np.vstack([W[self.d:], np.zeros(self.k)])
-        return lambda row, state: np.take(by_context, row, axis=0) + np.take(by_token, state, axis=0)
+        each, no_token = _each(W, x), np.zeros((*W.shape[:-2], 1, self.k))
+        by_context = _apply(x, W[..., :self.d, :], np.arange(len(x)) // each)
+        by_token = np.concatenate([W[..., self.d:, :], no_token], axis=-2).reshape(-1, self.k)
+        return lambda row, state: np.take(by_context, row, axis=0) + np.take(by_token, row // each * self.n_states + state, axis=0)
 
-    def pull_back(self, x, row, state, G):
-        bins = (self.k * state[:, None] + np.arange(self.k)).ravel()
-        by_token = np.bincount(bins, G.ravel(), minlength=self.k * self.n_states)
-        return np.vstack([np.take(x, row, axis=0).T @ G, by_token.reshape(self.n_states, self.k)[:self.k]])
+    def pull_back(self, x, row, state, G, replicates=1):
+        replicate = row // (len(x) // replicates)
+        bins = (self.k * (replicate * self.n_states + state)[:, None] + np.arange(self.k)).ravel()
+        by_token = np.bincount(bins, G.ravel(), minlength=replicates * self.n_states * self.k).reshape(replicates, self.n_states, self.k)
+        return np.concatenate([_outer(x, row, G, replicates), by_token[:, :self.k]], axis=1)
 
-# %% ../nbs/00_features.ipynb #28c4f9e4
+# %% ../nbs/00_features.ipynb #f4779eeb
 class ContextOnly(Encoder):
     "h = x, W of shape (d, k): all tokens of a response are alike."
     n_states = 1
@@ -206,7 +228,13 @@ class ContextOnly(Encoder):
     def advance(self, state, token): return np.zeros_like(state)
     def h(self, x, row, state): return x[row]
 
-# %% ../nbs/00_features.ipynb #db775157
+    def logits(self, W, x):
+        by_context = _apply(x, W, np.arange(len(x)) // _each(W, x))
+        return lambda row, state: np.take(by_context, row, axis=0)
+
+    def pull_back(self, x, row, state, G, replicates=1): return _outer(x, row, G, replicates)
+
+# %% ../nbs/00_features.ipynb #3d91c5a3
 @dataclass(frozen=True)
 class Position(Encoder):
     "h = (one-hot of the position) (x) x, W of shape (N * d, k): a policy of its own for every position."
@@ -225,10 +253,12 @@ class Position(Encoder):
     def h(self, x, row, state): return (np.eye(self.N)[state][:, :, None] * x[row][:, None]).reshape(len(row), -1)
 
     def logits(self, W, x):
-        everywhere = np.tensordot(x, W.reshape(self.N, self.d, self.k), axes=(1, 1))
-        return lambda row, state: everywhere[row, state]
+        each = _each(W, x)
+        everywhere = np.matmul(x.reshape(-1, 1, each, self.d), W.reshape(-1, self.N, self.d, self.k))
+        return lambda row, state: everywhere[row // each, state, row % each]
 
-    def pull_back(self, x, row, state, G):
-        everywhere = np.zeros((len(x), self.N, self.k))
-        everywhere[row, state] = G
-        return np.tensordot(everywhere, x, axes=(0, 0)).transpose(0, 2, 1).reshape(-1, self.k)
+    def pull_back(self, x, row, state, G, replicates=1):
+        each = len(x) // replicates
+        everywhere = np.zeros((replicates, self.N, each, self.k))
+        everywhere[row // each, state, row % each] = G
+        return np.matmul(x.reshape(-1, 1, each, self.d).swapaxes(2, 3), everywhere).reshape(replicates, -1, self.k)

@@ -12,20 +12,38 @@ import numpy as np
 from fastcore.basics import patch
 from .features import Encoder, Path
 
-# %% ../nbs/01_policy.ipynb #79a486b0
+# %% ../nbs/01_policy.ipynb #cd65a0f1
 class LinearPolicy:
     "p(y | x, prefix) = softmax(W^T h(x, prefix)) over `k` tokens, with frozen features h."
     def __init__(self,
         encoder: Encoder,  # the feature map h
-        W=None,  # weights, shape (m, k) with m = `encoder.n_features`; zeros, the uniform policy, if None
+        W=None,  # weights, shape (m, k) with m = `encoder.n_features`, or a stack (R, m, k); zeros, the uniform policy, if None
     ):
         shape = encoder.n_features, encoder.k
         W = np.zeros(shape) if W is None else np.array(W, dtype=float)
-        if W.shape != shape: raise ValueError(f"W must have shape {shape} for {encoder}, got {W.shape}")
+        if W.shape[-2:] != shape or W.ndim > 3 or not W.size:
+            raise ValueError(f"W must have shape {shape}, or (R, {shape[0]}, {shape[1]}) for R policies, for {encoder}, got {W.shape}")
         if not np.isfinite(W).all(): raise ValueError("W contains NaN or infinity")
         self.encoder, self.W = encoder, W
 
-    def __repr__(self): return f"LinearPolicy({self.encoder})"
+    def __repr__(self): return f"LinearPolicy({self.encoder})" if self.W.ndim == 2 else f"{self.replicates} x LinearPolicy({self.encoder})"
+
+    @property
+    def replicates(self):
+        "Number R of policies in the stack."
+        return len(self.W) if self.W.ndim == 3 else 1
+
+    def replicated(self,
+        R,  # how many
+    ):
+        "A stack of R policies with these weights."
+        return LinearPolicy(self.encoder, np.tile(self.W, (R, 1, 1)))
+
+    def by_replicate(self,
+        values,  # a value for each response, shape (n,)
+    ) -> np.ndarray:  # shape (n,), or (R, n/R) for a stack
+        "The values grouped by the policy that they belong to."
+        return np.reshape(values, (*self.W.shape[:-2], -1))
 
 # %% ../nbs/01_policy.ipynb #7f02b3a7
 @dataclass(eq=False)
@@ -81,11 +99,11 @@ def log_likelihood(self:LinearPolicy,
     "log p(y | x) of every response."
     return self.forward(x, y).log_likelihood()
 
-# %% ../nbs/01_policy.ipynb #5fae6b30
+# %% ../nbs/01_policy.ipynb #e6598d72
 @patch
 def score(self:Forward,
     weights,  # weight of each step, shape (steps,); for tokens given as (n, N) that shape will do
-) -> np.ndarray:  # shape (m, k), like W
+) -> np.ndarray:  # shape of W
     "Gradient with respect to W of the weighted sum of the log-probabilities of the steps."
     weights, path, k = np.asarray(weights, dtype=float), self.path, self.policy.encoder.k
     steps = path.token.shape
@@ -94,15 +112,16 @@ def score(self:Forward,
     weights = weights.ravel()
     G = self.p * -np.bincount(path.place, weights)[:, None]
     G += np.bincount(k * path.place + path.token, weights, minlength=G.size).reshape(G.shape)
-    return self.policy.encoder.pull_back(self.x, path.row, path.state, G)
+    back = self.policy.encoder.pull_back(self.x, path.row, path.state, G, self.policy.replicates)
+    return back.reshape(self.policy.W.shape)
 
-# %% ../nbs/01_policy.ipynb #ffea9a56
+# %% ../nbs/01_policy.ipynb #3fce6054
 @patch
 def score(self:LinearPolicy,
     x,  # contexts, shape (n, d)
     y,  # responses: tokens (n, N), or a `Path`
     weights,  # weight of each token, shape (n, N), or of each step of the path
-) -> np.ndarray:  # shape (m, k), like W
+) -> np.ndarray:  # shape of W
     "sum_ni weights_ni grad_W log p(y_i | x, y_<i)."
     return self.forward(x, y).score(weights)
 

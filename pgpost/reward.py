@@ -63,10 +63,10 @@ class Process(Reward):
     def credit(self, verified, N): return np.asarray(verified)
     def queries(self, verified, N): return np.minimum(np.asarray(verified) + 1, N)
 
-# %% ../nbs/03_reward.ipynb #766a307c
+# %% ../nbs/03_reward.ipynb #d2eecd8b
 @dataclass(frozen=True)
 class Ledger:
-    "What a run has asked for so far."
+    "What was asked for: by a run so far (a number, or an array with one for each replicate of a stack), or for each response of a batch."
     queries: int = 0  # evaluations of the reward
     labels: int = 0  # correct responses shown
 

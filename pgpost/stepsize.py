@@ -24,7 +24,7 @@ def constant(
     if not 0 < eta < np.inf: raise ValueError(f"the step size must be positive and finite, got {eta}")
     return StepSize(lambda W: None, lambda g, state: (eta * g, state))
 
-# %% ../nbs/05_stepsize.ipynb #f06b8c37
+# %% ../nbs/05_stepsize.ipynb #c55e763b
 def adaptive(
     R: float = 1.,  # half the largest distance between the features of two tokens; norm of h over sqrt(2)
     squared: bool = False,  # use the norm squared, for comparison
@@ -32,7 +32,8 @@ def adaptive(
     "W += g / (4 R^2 + 2 R |g|): the step of the paper's guarantees, free of the response length."
     if not 0 < R < np.inf: raise ValueError(f"R must be positive and finite, got {R}")
     def update(g, state):
-        norm = np.linalg.norm(g) / R
+        flat = g.reshape(*g.shape[:-2], 1, -1)
+        norm = np.sqrt(flat @ flat.swapaxes(-2, -1)) / R  # of each matrix, if g is a stack of them
         return g / (R**2 * (4 + 2 * norm**(2 if squared else 1))), state
     return StepSize(lambda W: None, update)
 

@@ -29,7 +29,7 @@ def mean_and_error(behavior, correct, reward):
     rng, queries, lengths = np.random.default_rng(0), [], []
     for _ in range(BATCHES):
         verified, cost = behavior.propose(correct, reward, rng)
-        queries.append(cost.queries / BATCH)
+        queries.append(cost.queries.mean())
         lengths.append(verified)
     return np.mean(queries), np.std(queries) / np.sqrt(BATCHES), np.concatenate(lengths)
 
@@ -86,7 +86,7 @@ def test_algorithms_agree_with_a_simulation_of_every_token(instance, m):
     one = policy.forward(x[:1], policy.encoder.path(y[None]))
     for simulated, behavior, reward, most in [(abs(whole), BestOf(SequenceMixture(q0), m), Outcome(), 1 + m),
                                               (steps, StepwiseBestOf(TokenMixture(q0), m), Process(), 1 + N * m)]:
-        ours = np.array([behavior.propose(one, reward, rng)[1].queries for _ in range(n)])
+        ours = np.array([behavior.propose(one, reward, rng)[1].queries.sum() for _ in range(n)])
         assert abs(ours.mean() - simulated.mean()) < 5 * np.sqrt((ours.var() + simulated.var()) / n)
         assert ours.std() == pytest.approx(simulated.std(), rel=.05)
         assert 1 == ours.min() < ours.max() <= most
@@ -123,5 +123,5 @@ def test_a_perfect_fallback_costs_one_query_more():
     correct = LinearPolicy(truth.encoder, -truth.W).forward(x, task.path(x))
     for reward, behavior, queries in (Outcome(), BestOf(Frozen(truth), 5), 2 * 50), (Process(), StepwiseBestOf(Frozen(truth), 5), (1 + N) * 50):
         verified, cost = behavior.propose(correct, reward, rng)
-        assert (verified == N).all() and cost.queries == queries
+        assert (verified == N).all() and cost.queries.sum() == queries
     assert Uniform().log_likelihood(correct) == pytest.approx(-N * np.log(K))

@@ -20,16 +20,23 @@ def _check(**values):
             if not least[name] <= value < np.inf: raise ValueError(f"{name} must be at least {least[name]}, got {value}")
         elif not 0 < value <= most.get(name, 1): raise ValueError(f"{name} must lie in (0, {most.get(name, 1)}], got {value}")
 
-# %% ../nbs/08_bounds.ipynb #e62120a8
+# %% ../nbs/08_bounds.ipynb #dd7f5a66
 def path_bound(
     T,  # steps
     k,  # tokens in the vocabulary
     N,  # tokens in a response
     gamma,  # margin
+    stepsize="adaptive",  # or "squared", or "constant": 1/(4N)
+    zeta=1.,  # importance weights are clipped to [1/zeta, zeta], with the adaptive step
 ) -> float:
-    "B(T): bound on the sum of 1 - p(y*|x) over the rewarded steps of any run from zero weights with the adaptive step."
+    "B(T): bound on the sum of 1 - p(y*|x) over the rewarded steps of any run from zero weights."
     _check(T=T, k=k, N=N, gamma=gamma)
-    return 8 * (np.log(k) + np.log(N) + np.log(T))**2 / gamma**2 + 4
+    if not 1 <= zeta < np.inf: raise ValueError(f"zeta must be finite and at least 1, got {zeta}")
+    D = (np.log(k) + np.log(N) + np.log(T))**2 / gamma**2
+    bounds = dict(adaptive=8 * zeta * D + 4 * zeta**2, squared=16 * N * D + 8 * N, constant=4 * N * D + 2)
+    if stepsize not in bounds: raise ValueError(f"stepsize must be one of {', '.join(bounds)}, got {stepsize!r}")
+    if zeta != 1 and stepsize != "adaptive": raise ValueError("importance weights have a bound with the adaptive step only")
+    return bounds[stepsize]
 
 # %% ../nbs/08_bounds.ipynb #67891f24
 def average_error(

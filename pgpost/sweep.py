@@ -6,7 +6,7 @@
 __all__ = ['product', 'zipped', 'seeds', 'StoreError', 'Store', 'SweepFailed', 'run_sweep', 'process_pool', 'cluster',
            'read_sweep']
 
-# %% ../nbs/10_sweep.ipynb #14bcaf9f
+# %% ../nbs/10_sweep.ipynb #7f015e2b
 import hashlib
 import json
 import os
@@ -16,12 +16,12 @@ import sys
 import traceback
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from inspect import signature
 from itertools import islice, product as _product
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -127,17 +127,18 @@ commit;
 class StoreError(OSError):
     "A file cannot serve as a store; the message says why."
 
-# %% ../nbs/10_sweep.ipynb #528991f6
+# %% ../nbs/10_sweep.ipynb #15f4c03e
 def _connect(path):
     "A connection to the SQLite file at `path`, for reading only where it cannot be written."
     if path == ":memory:": return sqlite3.connect(path)
     if not Path(path).parent.is_dir(): raise StoreError(f"there is no folder for {path}")
     path = Path(path).absolute()
+    if path.is_file() and 0 < path.stat().st_size < 512: raise StoreError(f"{path} is no store: it is too short for an SQLite file")  # which SQLite may take for a new one
     writable = not path.exists() or all(os.access(p, os.W_OK) for p in (path, path.parent))
     mode = "rwc" if writable else "ro" if Path(f"{path}-wal").exists() else "ro&immutable=1"
     return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=60)
 
-# %% ../nbs/10_sweep.ipynb #a0ca0664
+# %% ../nbs/10_sweep.ipynb #5991e4bb
 class Store:
     "Runs and their rows in one SQLite file, which is created if there is none. Raises `StoreError`."
     def __init__(self,
@@ -159,7 +160,7 @@ class Store:
     def _explained(self):
         "What SQLite has to say against the file becomes a `StoreError`."
         try: yield
-        except sqlite3.Error as error: raise StoreError(f"cannot use {self.path} as a store: {error}") from error
+        except (sqlite3.Error, UnicodeDecodeError) as error: raise StoreError(f"cannot use {self.path} as a store: {error}") from error
 
     def _prepare(self):
         "Check that the file is a store and whole, or lay it out if it is new."
@@ -368,25 +369,33 @@ def run_sweep(
     if len(failures): raise SweepFailed(table, failures)
     return table
 
-# %% ../nbs/10_sweep.ipynb #cce1884e
-def _end_with_parent():
-    "Wait for the end of the parent process, and end this one."
-    parent_process().join()
+# %% ../nbs/10_sweep.ipynb #43cd5df4
+def _end_with(pipe):
+    "Wait until the other end of the pipe is closed, and end this process."
+    with suppress(EOFError): pipe.recv()
     os._exit(1)
 
-def _start_worker():
+def _start_worker(pipe):
     "Set up a worker process of a pool."
     os.environ["OMP_NUM_THREADS"] = "1"  # for libraries that are loaded later
     threadpool_limits(1)  # for those that are there
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the one with the pool sees to its workers
+    Thread(target=_end_with, args=(pipe,), daemon=True).start()
 
 @contextmanager
 def process_pool(
     workers,  # number of processes
 ):
-    "An executor with worker processes on this machine."
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool: yield pool
+    "An executor with worker processes on this machine, which end at once if there is an error."
+    context = get_context("spawn")
+    listen, hold = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (listen,))
+    with listen, hold:
+        try: yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # before its workers end, so that it has nothing to complain of
+            raise
+        pool.shutdown()
 
 # %% ../nbs/10_sweep.ipynb #c4adbb84
 @contextmanager

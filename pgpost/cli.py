@@ -108,7 +108,7 @@ def figure1(args):
 # %% ../nbs/13_cli.ipynb #dd906289
 EXPERIMENTS = {"figure1": "pgpost.experiment:figure1_row"}
 
-# %% ../nbs/13_cli.ipynb #32000472
+# %% ../nbs/13_cli.ipynb #c058ca1e
 def _executor(args):
     "The context in which a sweep has its executor: none for this process, a pool, or a cluster."
     from pgpost.sweep import cluster, process_pool
@@ -131,6 +131,7 @@ def _export(args):
     "Write the table of everything in the store, completely or not at all."
     from pgpost.sweep import Store
     with Store(args.store) as store: table, failures = store.to_dataframe(), store.failures()
+    if table.empty: raise OSError(f"{args.store} has no complete runs: there is nothing to export")
     with TemporaryDirectory(dir=args.export.parent, prefix=".") as part:
         table.to_csv(Path(part)/"table.csv", index=False)
         os.replace(Path(part)/"table.csv", args.export)

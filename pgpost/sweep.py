@@ -138,7 +138,7 @@ def _connect(path):
     mode = "rwc" if writable else "ro" if Path(f"{path}-wal").exists() else "ro&immutable=1"
     return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=60)
 
-# %% ../nbs/10_sweep.ipynb #5991e4bb
+# %% ../nbs/10_sweep.ipynb #8f2b985e
 class Store:
     "Runs and their rows in one SQLite file, which is created if there is none. Raises `StoreError`."
     def __init__(self,
@@ -165,16 +165,18 @@ class Store:
     def _prepare(self):
         "Check that the file is a store and whole, or lay it out if it is new."
         with self._explained():
-            application, schema = (self._db.execute(f"pragma {p}").fetchone()[0] for p in ("application_id", "user_version"))
-            new = application == 0 and not self._db.execute("select count(*) from sqlite_master").fetchone()[0]
+            # tables first: another process may be laying it out, and does so in one transaction
+            tables, application, schema = (self._db.execute(query).fetchone()[0] for query in (
+                "select count(*) from sqlite_master", "pragma application_id", "pragma user_version"))
+            new = not tables and application in (0, _APPLICATION)
             if not new and application != _APPLICATION: raise StoreError(f"{self.path} is an SQLite file of another program")
             if not new and schema != _SCHEMA: raise StoreError(f"{self.path} has schema {schema}; this version of pgpost reads schema {_SCHEMA}")
             trouble = self._db.execute("pragma quick_check(1)").fetchone()[0]
             if trouble != "ok": raise StoreError(f"{self.path} is damaged: {trouble}")
+            if new: self._db.executescript(_LAYOUT)
+        with suppress(sqlite3.OperationalError):  # where a log cannot be had, SQLite's older way serves
+            self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = normal")
-            if new:
-                self._db.execute("pragma journal_mode = wal")
-                self._db.executescript(_LAYOUT)
 
 # %% ../nbs/10_sweep.ipynb #0f091163
 def _checksum(rows): return None if rows is None else hashlib.sha256(rows.encode()).hexdigest()

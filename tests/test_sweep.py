@@ -166,6 +166,19 @@ def test_two_processes_on_one_store(expected, tmp_path):
     assert sqlite3.connect(tmp_path / "a.db").execute("pragma integrity_check").fetchone() == ("ok",)
 
 
+def test_processes_that_make_one_store_at_the_same_moment(tmp_path):
+    "Five wait for one moment, and all of them find or make a store that is whole."
+    code = ("import sys, time\nfrom pgpost.sweep import Store\nwhile time.time() < float(sys.argv[2]): pass\n"
+            "with Store(sys.argv[1]) as store: store._register('f', [dict(i=i) for i in range(50)])")
+    for n in range(3):
+        moment = str(time.time() + 1.5)
+        processes = [subprocess.Popen([sys.executable, "-c", code, tmp_path / f"{n}.db", moment], stderr=subprocess.PIPE, text=True) for _ in range(5)]
+        for process in processes:
+            error = process.communicate(timeout=60)[1]
+            assert process.returncode == 0, error
+        assert len(contents(tmp_path / f"{n}.db")) == 50
+
+
 def test_what_another_process_has_stored_meanwhile_is_not_computed(tmp_path):
     "The other process here is a run of the sweep itself, which stores what comes after it."
     path, calls = tmp_path / "a.db", []
@@ -427,3 +440,10 @@ def test_sweep_files_describe_settings(tmp_path):
 def test_help_tells_the_options():
     text = pgpost("sweep", "--help").stdout
     assert all(option in text for option in ["FILE.toml", "--store", "results.db", "--workers", "--scheduler", "--resume", "--retry-failed", "--fresh", "--export"])
+
+
+def test_an_export_of_nothing_writes_nothing(tmp_path):
+    Store(tmp_path / "results.db").close()
+    result = pgpost("sweep", "--export", "results.csv", cwd=tmp_path)
+    assert result.returncode == 2 and "results.db has no complete runs: there is nothing to export" in result.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["results.db"]

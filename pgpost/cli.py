@@ -108,7 +108,7 @@ def figure1(args):
 # %% ../nbs/13_cli.ipynb #dd906289
 EXPERIMENTS = {"figure1": "pgpost.experiment:figure1_row"}
 
-# %% ../nbs/13_cli.ipynb #c058ca1e
+# %% ../nbs/13_cli.ipynb #c1edb90f
 def _executor(args):
     "The context in which a sweep has its executor: none for this process, a pool, or a cluster."
     from pgpost.sweep import cluster, process_pool
@@ -122,7 +122,8 @@ def _fill(args, fn, settings):
     with _executor(args) as executor, Store(args.store) as store:
         keys, computed = store.fill(fn, settings, executor, redo=args.redo)
         failures = store.failures(keys)
-    print(f"{len(keys)} runs: {computed} computed now, {len(failures)} failed; {perf_counter() - start:.1f} seconds; all are in {args.store}")
+    print(f"{len(keys)} runs: {computed} computed now, {len(failures)} failed; {perf_counter() - start:.1f} seconds; "
+          f"all are in {args.store}")
     for setting, error in failures[["setting", "error"]].values[:3]: print(f"failed: {setting}: {error}")
     if len(failures): print("--retry-failed computes failed runs again")
     return len(failures)
@@ -167,7 +168,7 @@ def _folder(text):
     if not text.strip(): raise argparse.ArgumentTypeError("a folder is wanted, got an empty name")
     return Path(text)
 
-# %% ../nbs/13_cli.ipynb #0d287750
+# %% ../nbs/13_cli.ipynb #4ddc1670
 def _csv(text):
     "An argparse type: the path of a CSV file in a folder that can be written to."
     path = Path(text)
@@ -177,7 +178,8 @@ def _csv(text):
 
 def _scheduler(text):
     "An argparse type: the address of a Dask scheduler."
-    if not re.fullmatch(r"\w+://.+:\d+", text): raise argparse.ArgumentTypeError(f"an address such as tcp://host:8786 is wanted, got {text!r}")
+    if not re.fullmatch(r"\w+://.+:\d+", text):
+        raise argparse.ArgumentTypeError(f"an address such as tcp://host:8786 is wanted, got {text!r}")
     return text
 
 def _add_sweep(commands):
@@ -186,10 +188,13 @@ def _add_sweep(commands):
         Every run is kept as soon as it is complete, whatever stops the sweep; the same command goes on from there.
         Exit code 1: some runs failed.""")
     sub.add_argument("file", nargs="?", metavar="FILE.toml", help="the sweep: its run, settings, grid and seeds")
-    sub.add_argument("--store", type=Path, default=Path("results.db"), metavar="FILE.db", help="where results are kept (default: %(default)s)")
-    sub.add_argument("--export", type=_csv, metavar="FILE.csv", help="write everything in the store as a table, after the sweep if there is one")
+    sub.add_argument("--store", type=Path, default=Path("results.db"), metavar="FILE.db",
+                     help="where results are kept (default: %(default)s)")
+    sub.add_argument("--export", type=_csv, metavar="FILE.csv",
+                     help="write everything in the store as a table, after the sweep if there is one")
     where = sub.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=_integer_from(1), default=1, metavar="N", help="worker processes on this machine (default: %(default)s)")
+    where.add_argument("--workers", type=_integer_from(1), default=1, metavar="N",
+                       help="worker processes on this machine (default: %(default)s)")
     where.add_argument("--scheduler", type=_scheduler, metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
     redo = sub.add_mutually_exclusive_group()
     redo.add_argument("--resume", dest="redo", action="store_const", const=None, help="compute what the store does not have (default)")

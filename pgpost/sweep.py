@@ -92,7 +92,7 @@ def _key(function, version, setting):
     "The content hash that a run is found by."
     return hashlib.sha256(json.dumps([function, version, setting], sort_keys=True).encode()).hexdigest()
 
-# %% ../nbs/10_sweep.ipynb #63befb71
+# %% ../nbs/10_sweep.ipynb #dae87e03
 def _find(name):
     "The function called `module:function`."
     module, _, path = name.partition(":")
@@ -109,7 +109,8 @@ def _check_importable(fn):
     name = _name(fn)
     try: importable = not name.startswith("__main__:") and _find(name) is fn
     except (ImportError, AttributeError): importable = False
-    if not importable: raise ValueError(f"{name} cannot be imported by its name: a run must be a function at the top level of a module")
+    if not importable:
+        raise ValueError(f"{name} cannot be imported by its name: a run must be a function at the top level of a module")
 
 # %% ../nbs/10_sweep.ipynb #fcb76e2a
 _APPLICATION, _SCHEMA = int.from_bytes(b"pgps", "big"), 1
@@ -127,18 +128,19 @@ commit;
 class StoreError(OSError):
     "A file cannot serve as a store; the message says why."
 
-# %% ../nbs/10_sweep.ipynb #15f4c03e
+# %% ../nbs/10_sweep.ipynb #8df3057f
 def _connect(path):
     "A connection to the SQLite file at `path`, for reading only where it cannot be written."
     if path == ":memory:": return sqlite3.connect(path)
     if not Path(path).parent.is_dir(): raise StoreError(f"there is no folder for {path}")
     path = Path(path).absolute()
-    if path.is_file() and 0 < path.stat().st_size < 512: raise StoreError(f"{path} is no store: it is too short for an SQLite file")  # which SQLite may take for a new one
+    if path.is_file() and 0 < path.stat().st_size < 512:  # which SQLite may take for a new file
+        raise StoreError(f"{path} is no store: it is too short for an SQLite file")
     writable = not path.exists() or all(os.access(p, os.W_OK) for p in (path, path.parent))
     mode = "rwc" if writable else "ro" if Path(f"{path}-wal").exists() else "ro&immutable=1"
     return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=60)
 
-# %% ../nbs/10_sweep.ipynb #8f2b985e
+# %% ../nbs/10_sweep.ipynb #55d317ef
 class Store:
     "Runs and their rows in one SQLite file, which is created if there is none. Raises `StoreError`."
     def __init__(self,
@@ -170,7 +172,8 @@ class Store:
                 "select count(*) from sqlite_master", "pragma application_id", "pragma user_version"))
             new = not tables and application in (0, _APPLICATION)
             if not new and application != _APPLICATION: raise StoreError(f"{self.path} is an SQLite file of another program")
-            if not new and schema != _SCHEMA: raise StoreError(f"{self.path} has schema {schema}; this version of pgpost reads schema {_SCHEMA}")
+            if not new and schema != _SCHEMA:
+                raise StoreError(f"{self.path} has schema {schema}; this version of pgpost reads schema {_SCHEMA}")
             trouble = self._db.execute("pragma quick_check(1)").fetchone()[0]
             if trouble != "ok": raise StoreError(f"{self.path} is damaged: {trouble}")
             if new: self._db.executescript(_LAYOUT)
@@ -178,7 +181,7 @@ class Store:
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = normal")
 
-# %% ../nbs/10_sweep.ipynb #0f091163
+# %% ../nbs/10_sweep.ipynb #f81714ec
 def _checksum(rows): return None if rows is None else hashlib.sha256(rows.encode()).hexdigest()
 
 def _intact(key, function, version, setting, rows, checksum):
@@ -194,7 +197,8 @@ def _stored(self:Store, keys=None):
     for sql, values in selections:
         with self._explained(): runs = self._db.execute(sql, values).fetchall()
         for key, function, version, setting, rows, checksum, error, trace in runs:
-            if not _intact(key, function, version, setting, rows, checksum): raise StoreError(f"{self.path} is damaged: run {setting!r:.80} has changed")
+            if not _intact(key, function, version, setting, rows, checksum):
+                raise StoreError(f"{self.path} is damaged: run {setting!r:.80} has changed")
             yield function, version, json.loads(setting), rows, error, trace
 
 # %% ../nbs/10_sweep.ipynb #f37c69c7
@@ -217,14 +221,15 @@ def failures(self:Store,
     failed = ((f, v, setting, error, trace) for f, v, setting, _, error, trace in self._stored(keys) if error is not None)
     return pd.DataFrame(failed, columns=["function", "version", "setting", "error", "traceback"])
 
-# %% ../nbs/10_sweep.ipynb #8601f6b0
+# %% ../nbs/10_sweep.ipynb #99c50bf7
 @patch
 def _register(self:Store, function, settings):
     "Make a place for each of the `settings` that has none. Returns them as JSON, by key."
     runs = {}
     for i, setting in enumerate(settings):
         if not isinstance(setting, dict): raise TypeError(f"a setting must be a dict, got {setting!r}")
-        if taken := setting.keys() & {"function", "version"}: raise ValueError(f"{min(taken)!r} is a column of the store, and cannot be a parameter")
+        if taken := setting.keys() & {"function", "version"}:
+            raise ValueError(f"{min(taken)!r} is a column of the store, and cannot be a parameter")
         plain = _plain(setting, f"settings[{i}]")
         runs[_key(function, pgpost.__version__, plain)] = json.dumps(plain)
     with self._explained(), self._db:
@@ -236,13 +241,14 @@ def _register(self:Store, function, settings):
 def _forget(self:Store, keys, condition):
     "Empty the places of those runs with `keys` that meet the condition."
     with self._explained(), self._db:
-        self._db.executemany(f"update runs set rows = null, checksum = null, error = null, traceback = null where key = ? and {condition}", ((key,) for key in keys))
+        self._db.executemany(f"""update runs set rows = null, checksum = null, error = null, traceback = null
+                                 where key = ? and {condition}""", ((key,) for key in keys))
 
 @patch
 def _missing(self:Store, key):
     "Whether a run has neither rows nor an error."
-    with self._explained():
-        return self._db.execute("select 1 from runs where key = ? and rows is null and error is null", (key,)).fetchone() is not None
+    query = "select 1 from runs where key = ? and rows is null and error is null"
+    with self._explained(): return self._db.execute(query, (key,)).fetchone() is not None
 
 @patch
 def _record(self:Store, outcomes):
@@ -281,12 +287,13 @@ def _run_batch(fn, version, settings):
     outcomes = [_run(fn, setting) for setting in settings]
     return perf_counter() - start, outcomes
 
-# %% ../nbs/10_sweep.ipynb #9f282ea7
+# %% ../nbs/10_sweep.ipynb #f6af800e
 def _result(future, n):
     "What `_run_batch` returned, or for each of the `n` runs what the executor reports."
     try: return future.result()
     except (BrokenExecutor, CancelledError) as error:
-        raise ChildProcessError("the workers are gone: killed, out of memory, or cut off; what is complete is kept, a rerun goes on from there") from error
+        raise ChildProcessError("the workers are gone: killed, out of memory, or cut off; "
+                                "what is complete is kept, a rerun goes on from there") from error
     except Exception as error: return 0., [_failed(error)] * n
 
 # %% ../nbs/10_sweep.ipynb #bd9222fb
@@ -319,8 +326,8 @@ def _completed(executor, fn, runs):
     finally:
         for future in under_way: future.cancel()
 
-# %% ../nbs/10_sweep.ipynb #10419e54
-_REDO = {None: "0", "failed": "error is not null", "all": "1"}
+# %% ../nbs/10_sweep.ipynb #4049caa9
+_REDO = {"failed": "error is not null", "all": "true"}
 
 @patch
 def fill(self:Store,
@@ -332,11 +339,11 @@ def fill(self:Store,
 ):  # keys of the runs, and the number of those computed now
     "Compute the runs that are missing and keep each as soon as it is complete."
     from tqdm import tqdm
-    if redo not in _REDO: raise ValueError(f"redo must be None, 'failed' or 'all', got {redo!r}")
+    if redo not in (None, *_REDO): raise ValueError(f"redo must be None, 'failed' or 'all', got {redo!r}")
     if executor or self.path != ":memory:": _check_importable(fn)
     runs = self._register(_name(fn), settings)
     if not runs: raise ValueError("there are no settings: the grid is empty")
-    self._forget(runs, _REDO[redo])
+    if redo: self._forget(runs, _REDO[redo])
     missing, computed = [key for key in runs if self._missing(key)], 0
     still_missing = ((key, runs[key]) for key in missing if self._missing(key))
     with (tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run", disable=not progress) as bar,
@@ -430,7 +437,7 @@ def _check_parameters(fn, settings):
         if fields[name] in (bool, int, float, str) and (not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool)):
             raise ValueError(f"{name} must be of type {fields[name].__name__}, got {value!r}")
 
-# %% ../nbs/10_sweep.ipynb #b21406e4
+# %% ../nbs/10_sweep.ipynb #ce2c19a4
 _KEYS = dict(run=str, seeds=int, entropy=int, setting=dict, grid=dict, zip=dict)
 
 def _load_toml(path):
@@ -447,7 +454,8 @@ def _settings(spec):
     if "run" not in spec: raise ValueError('an entry such as run = "figure1" is missing')
     if "entropy" in spec and "seeds" not in spec: raise ValueError("entropy is given, but no seeds")
     seed = dict(seed=seeds(spec["seeds"], spec.get("entropy", 0))) if "seeds" in spec else {}
-    settings = product([spec.get("setting", {})], *([zipped(**spec["zip"])] if "zip" in spec else []), product(**spec.get("grid", {})), product(**seed))
+    steps = [zipped(**spec["zip"])] if "zip" in spec else []
+    settings = product([spec.get("setting", {})], *steps, product(**spec.get("grid", {})), product(**seed))
     if not settings: raise ValueError("there are no settings: a list in the grid is empty")
     return settings
 

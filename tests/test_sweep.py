@@ -286,7 +286,7 @@ def computed(folder): return [int(line.split()[1]) for line in (folder / "log").
 @pytest.mark.parametrize("workers, kills", [(1, 20), (2, 5)])
 def test_kills_at_random_moments_cost_only_what_was_under_way(workers, kills, tmp_path):
     "At least so many SIGKILLs hit the running sweep. The table is that of an undisturbed one, and nothing stored is computed again."
-    rng, n, killed, before = random.Random(workers), 1000, 0, 0
+    rng, n, killed, before = random.Random(workers), 1000 // workers, 0, 0
     for name in "killed", "undisturbed":
         (tmp_path / name).mkdir()
         sweep_file(tmp_path / name, n, .003)

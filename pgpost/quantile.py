@@ -127,7 +127,7 @@ def _band(c, n, delta, eps):
         high = np.maximum(high, _largest(np.searchsorted(scores, levels, "right") - 1, m, below))
     return low.max(axis=1), high.min(axis=1)
 
-# %% ../nbs/07_quantile.ipynb #e14a5f1c
+# %% ../nbs/07_quantile.ipynb #2b4dc33c
 @dataclass(frozen=True)
 class CountQuantile:
     "Estimated likelihood quantile of a model, with a band, from counts of correct answers."
@@ -158,10 +158,16 @@ class CountQuantile:
         return np.append(0., np.cumsum(self.weight))[np.searchsorted(self.likelihood, a, side="right")].clip(0, 1)
 
     def pass_at(self, m):
-        "Probability of a success among m samples, mean over problems: unbiased up to the least `n_samples`, beyond it that of the estimate."
+        "Probability of a success among m samples, mean over problems: unbiased up to the least `n_samples`, then with what the estimate adds."
         if np.ndim(m): return np.array([self.pass_at(one) for one in m])
-        if m <= self.n_samples.min(): return pass_at_k(self.n_correct, self.n_samples, m).mean()
-        return float(self.weight @ (1 - (1 - self.likelihood)**m))
+        n = self.n_samples.min()
+        known = pass_at_k(self.n_correct, self.n_samples, min(m, n)).mean()
+        return min(1., known + self.weight @ ((1 - self.likelihood)**min(m, n) - (1 - self.likelihood)**m))
+
+    def first_success(self, m):
+        "Samples of a problem until its first success, at most `m`: mean over problems of the estimate."
+        a = np.maximum(self.likelihood, 1e-300)
+        with np.errstate(divide="ignore"): return self.weight @ (-np.expm1(m * np.log1p(-a)) / a)
 
 # %% ../nbs/07_quantile.ipynb #890128d1
 @patch

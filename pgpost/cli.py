@@ -106,12 +106,13 @@ def figure1(args):
     print(_table1(experiment.summary()))
     print(f"{perf_counter() - start:.1f} seconds; figure and tables are in {out.path}")
 
-# %% ../nbs/13_cli.ipynb #a0200eaf
+# %% ../nbs/13_cli.ipynb #92cb5432
 QUANTILE_FILES = ["quantile.png", "quantile.csv", "counts.csv"]
 
 def _read(args):
     "Counts of each model, and the number of invalid records by kind."
     from tqdm import tqdm
+    if args.label and len(args.label) != len(args.logs): args.parser.error(f"argument --label: {len(args.logs)} names are wanted, one for each log, got {len(args.label)}")
     skipped = Counter() if args.skip_invalid else None
     models = read_logs(args.logs, args.label, format=args.format, key=args.key, correct=args.correct, threshold=args.threshold,
                        skipped=skipped, progress=partial(tqdm, unit="B", unit_scale=True))
@@ -140,7 +141,7 @@ def _compared(models):
     return row | dict(gained=both.problem[c.gained].tolist(), lost=both.problem[c.lost].tolist(), p_value=c.p_value,
                       difference=c.difference, standard_error=c.standard_error, thinned=c.thinned)
 
-# %% ../nbs/13_cli.ipynb #b2628009
+# %% ../nbs/13_cli.ipynb #a28ed003
 def _samples(number):
     "A number of samples, in words if there is no bound."
     return "no bound" if number == math.inf else f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
@@ -153,7 +154,7 @@ def _model_text(name, row, confidence):
     share = row["correct"] / row["answers"]
     yield f"{name}: {row['problems']} problems, {least if least == most else f'{least} to {most}'} samples each; {row['solved']} solved at least once"
     yield f"  {row['correct']} of {row['answers']} answers correct ({share:.9g})"
-    yield f"  {'eps':>6s} {'LQ':>10s}  {f'{confidence:.4g} band':22s} samples for a first success (band)"
+    yield f"  {'eps':>6s} {'LQ':>10s}  {f'{100 * confidence:g}% band':22s} samples for a first success (band)"
     for q in row["quantile"]:
         mark = "*" if q["quantile"] < row["resolution"] else " "
         band = f"{q['low']:.3g} to {q['high']:.3g}"
@@ -164,7 +165,7 @@ def _model_text(name, row, confidence):
     yield "  predicted  " + "  ".join(f"{k}: {p:.4f}" for k, p in row["predicted_pass_at_k"].items())
     if never := row["never_solved"]:
         worst = max(p["upper_bound"] for p in never)
-        yield f"  never solved: {len(never)} ({_some([p['problem'] for p in never])}); for each by itself, the likelihood is below {worst:.3g} with confidence {confidence:.4g}"
+        yield f"  never solved: {len(never)} ({_some([p['problem'] for p in never])}); for each by itself, the likelihood is below {worst:.3g} with {100 * confidence:g}% confidence"
 
 # %% ../nbs/13_cli.ipynb #b1ef26c8
 def _comparison_text(row):
@@ -219,19 +220,16 @@ def quantile(args):
     for line in _skipped_text(skipped): print(line)
     if out: print(f"figure and tables are in {out.path}")
 
-# %% ../nbs/13_cli.ipynb #d3aeaaa9
+# %% ../nbs/13_cli.ipynb #a9f8a0f2
 ASSUMPTIONS = """Assumed: problems to come are like those in the log, sampled in the same way; for queries, linear policies with margin gamma and Algorithm 1 (outcome) or 2 (process).
 Queries are up to logarithms, in units of 1/gamma^2, which a log does not tell: compare them with each other, not with a bill. First successes need no such assumption."""
 
 def _outcome_budget(result, eps, target):
     "Samples a prompt and total queries for outcome rewards."
-    import numpy as np
     from pgpost.bounds import leading_queries
     q, (low, high) = float(result.quantiles(eps)), map(float, result.confidence_interval(eps))
     m = math.ceil(1 / q) if q else math.inf
-    a = np.maximum(result.likelihood, 1e-300)
-    first = float(result.weight @ np.where(result.likelihood > 0, -np.expm1(m * np.log1p(-np.minimum(a, 1 - 1e-16))) / a, m)) if q else math.inf
-    return dict(quantile=q, samples=m, samples_low=1 / high if high else math.inf, samples_high=1 / low if low else math.inf, first_success=first,
+    return dict(quantile=q, samples=m, samples_low=1 / high if high else math.inf, samples_high=1 / low if low else math.inf, first_success=float(result.first_success(m)) if q else math.inf,
                 queries=float(leading_queries(eps, target, q)), queries_low=float(leading_queries(eps, target, high)), queries_high=float(leading_queries(eps, target, low)))
 
 def _process_budget(steps, eps, target):

@@ -187,7 +187,7 @@ def _field(record, path):
         value = value[name]
     return value
 
-# %% ../nbs/09_evallog.ipynb #76039367
+# %% ../nbs/09_evallog.ipynb #ff351cd9
 def _evalplus(record, correct):
     "Passed the base tests, and the tests that `correct` names."
     statuses = [_field(record, name) for name in dict.fromkeys(["base_status", correct or "base_status"])]
@@ -199,7 +199,7 @@ def _lm_eval(record, correct):
     if wanted and record.get("filter") != wanted: return None
     if not metric:
         metrics = _field(record, "metrics")
-        if not isinstance(metrics, list) or len(metrics) != 1: raise LogError(None, "verdict not named", f"one metric is wanted (correct), there are {metrics}")
+        if not isinstance(metrics, list) or len(metrics) != 1: raise LogError(None, "verdict not named", f"one metric is wanted (correct), there are {_names(metrics) if isinstance(metrics, list) else _short(metrics)}")
         metric = str(metrics[0])
     return _field(record, metric)
 
@@ -212,14 +212,14 @@ def _inspect(record, correct):
     value = _field(_field(scores, scorer), "value")
     return _field({"value": value}, f"value.{part}") if part else value
 
-# %% ../nbs/09_evallog.ipynb #27bbb6ac
+# %% ../nbs/09_evallog.ipynb #2a8caae0
 class _PassOrNot(dict):
     "pass is 1, every other status 0."
     def __contains__(self, status): return status is None or isinstance(status, str)
     def __getitem__(self, status): return int(status == "pass")
 
 FORMATS = {
-    "counts": Format("csv with the columns problem, n_correct, n_samples, and model if there are several", ("problem", "n_correct", "n_samples"), ("problem",), "n_correct", once=()),
+    "counts": Format("csv", ("problem", "n_correct", "n_samples"), ("problem",), "n_correct", once=()),
     "humaneval": Format("HumanEval", ("task_id", "passed"), ("task_id",), "passed"),
     "evalplus": Format("EvalPlus", ("task_id", "base_status"), ("task_id",), pick=_evalplus, values=_PassOrNot()),
     "bigcodebench": Format("BigCodeBench", ("task_id", "status", "solution"), ("task_id",), "status", values=_PassOrNot()),
@@ -287,14 +287,18 @@ def _judged(record, form, correct, threshold, text):
     if not values: raise LogError(None, "not a verdict", "a list with at least one verdict is wanted, got an empty one")
     return sum(_is_correct(v, form, threshold, text) for v in values), len(values)
 
-# %% ../nbs/09_evallog.ipynb #3a1b3f7f
+# %% ../nbs/09_evallog.ipynb #c6d71fb1
+def _writable(value):
+    "Whether a text can be written as UTF-8: JSON can hold halves of characters, which cannot."
+    return not any("\ud800" <= c <= "\udfff" for c in str(value))
+
 def _problem(record, key):
     "The name of the problem: the values of the key fields."
     parts = []
     for path in key:
         value = _field(record, path)
         if isinstance(value, list): value = json.dumps(value)  # a chat
-        if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
+        if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "" or not _writable(value):
             raise LogError(None, "not a problem", f"{_short(path)} must name the problem by a text or an integer, got {_short(value)}")
         parts.append(str(value))
     return " / ".join(parts)
@@ -327,7 +331,7 @@ class _Tally:
         if self.form.pick is _lm_eval: return ", for one filter: name it (correct: metric,filter)"
         return f" for each {', '.join(self.form.once)}" if self.form.once else ""
 
-# %% ../nbs/09_evallog.ipynb #11842e9a
+# %% ../nbs/09_evallog.ipynb #b2f822ff
 def read_log(
     path,  # a log
     format="auto",  # one of `FORMATS`, or "auto": told by the content, or by the fields if `key` and `correct` are given
@@ -349,8 +353,8 @@ def read_log(
             tally.add(record)
         except LogError as error:
             error.where = error.where or where
-            if error.kind == "missing field" and format == "auto" and (other := _recognize(record)):
-                error.kind, error.wanted = "mixed formats", f"{tally.form.tool} records are wanted as before, this one looks like {FORMATS[other[0]].tool}"
+            if error.kind == "missing field" and not (key or correct) and (other := _recognize(record)) and tally.form is not FORMATS[other[0]]:
+                error.kind, error.wanted = "mixed formats", f"{tally.form.tool} records are wanted, this one looks like {FORMATS[other[0]].tool}"
             if skipped is None or tally is None and not isinstance(record, LogError): raise
             skipped[error.kind] += 1
     if tally is None or not tally.counts: raise LogError(path, "no record", "a log with at least one valid record is wanted")

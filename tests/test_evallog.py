@@ -84,7 +84,7 @@ LINE = b'{"idx": 0, "score": [true, false]}\n'
 @pytest.mark.parametrize("name, content, message", [
     ("a.jsonl", LINE + b'{"idx": 1, "score": [tr', "line 2: broken JSON"),
     ("a.jsonl", LINE + b'{"idx": 1}', "line 2: missing field: 'score' is wanted, there are 'idx'"),
-    ("a.jsonl", LINE + b'\n\n{"idx": 1, "score": [0.5]}', "line 4: not a verdict: 0, 1 or a boolean is wanted, or a number together with a threshold, got 0.5"),
+    ("a.jsonl", LINE + b'\n\n{"idx": 1, "score": [0.5]}', "line 4: not a verdict: 0, 1 or a boolean is wanted, or a number together with --threshold, got 0.5"),
     ("a.jsonl", LINE + b'{"idx": 1, "score": [NaN]}', "line 2: not a verdict.*got nan"),
     ("a.jsonl", LINE + b'{"idx": 1, "score": ["1"]}', "line 2: not a verdict.*got '1'"),
     ("a.jsonl", LINE + b'{"idx": 1, "score": [null]}', "line 2: not a verdict.*got None"),

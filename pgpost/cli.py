@@ -106,7 +106,7 @@ def figure1(args):
     print(_table1(experiment.summary()))
     print(f"{perf_counter() - start:.1f} seconds; figure and tables are in {out.path}")
 
-# %% ../nbs/13_cli.ipynb #92cb5432
+# %% ../nbs/13_cli.ipynb #cb5d1990
 QUANTILE_FILES = ["quantile.png", "quantile.csv", "counts.csv"]
 
 def _read(args):
@@ -115,7 +115,7 @@ def _read(args):
     if args.label and len(args.label) != len(args.logs): args.parser.error(f"argument --label: {len(args.logs)} names are wanted, one for each log, got {len(args.label)}")
     skipped = Counter() if args.skip_invalid else None
     models = read_logs(args.logs, args.label, format=args.format, key=args.key, correct=args.correct, threshold=args.threshold,
-                       skipped=skipped, progress=partial(tqdm, unit="B", unit_scale=True))
+                       skipped=skipped, progress=partial(tqdm, unit="B", unit_scale=True, leave=False))
     return models, dict(skipped or {})
 
 def _model(counts, result, eps):

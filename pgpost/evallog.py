@@ -108,17 +108,18 @@ def _from_document(path, progress):
         where = f"{path}, {place}"
         yield where, record if isinstance(record, dict) else LogError(where, "not a record", f"a JSON object is wanted, got {_short(record)}")
 
-# %% ../nbs/09_evallog.ipynb #ad7981c8
+# %% ../nbs/09_evallog.ipynb #fefa5935
 def _from_parquet(path, progress):
     "Records of a parquet file: its rows."
     try: from pyarrow.parquet import ParquetFile
     except ImportError as error: raise LogError(path, "a parquet file", "reading it needs pyarrow: pip install 'pgpost[parquet]'") from error
     number = count()
     try:
-        with ParquetFile(path) as file, closing(progress(total=file.metadata.num_rows, desc=path.name)) as bar:
+        size = path.stat().st_size
+        with ParquetFile(path) as file, closing(progress(total=size, desc=path.name)) as bar:
             for batch in file.iter_batches(batch_size=256):
                 for record in batch.to_pylist(): yield f"{path}, row {next(number)}", record
-                bar.update(batch.num_rows)
+                bar.update(size * batch.num_rows // file.metadata.num_rows)
     except Exception as error: raise LogError(f"{path}, from row {next(number)} on", "damaged", f"a parquet file is wanted; {error}") from error
 
 # %% ../nbs/09_evallog.ipynb #ccff13ec
@@ -352,7 +353,7 @@ class _Tally:
             raise LogError(None, "duplicated sample", f"one record is wanted of problem {_short(sample[1])}{which}")
         self.seen.add(sample)
 
-# %% ../nbs/09_evallog.ipynb #a6201673
+# %% ../nbs/09_evallog.ipynb #67bdbcb0
 def read_log(
     path,  # a log
     format="auto",  # one of `FORMATS`, or "auto": told by the content, or by the fields if `key` and `correct` are given
@@ -368,7 +369,7 @@ def read_log(
     path = Path(path)
     source = _source(path)
     tally = _Tally(format, key, correct, threshold, text=source is _from_csv)
-    _each(source(path, progress), tally.add, skipped)
+    with closing(source(path, progress)) as records: _each(records, tally.add, skipped)
     if not tally.counts: raise LogError(path, "no record", "a log with at least one valid record is wanted")
     table = pd.DataFrame([(*name, *counted) for name, counted in tally.counts.items()], columns=["model", "problem", "n_correct", "n_samples"])
     table.attrs["format"] = tally.form.tool
@@ -427,7 +428,7 @@ def _steps(record):
         raise LogError(None, "not verdicts", "a list of at least one 0, 1 or boolean is wanted")
     return [int(v) for v in values]
 
-# %% ../nbs/09_evallog.ipynb #4a6dfa79
+# %% ../nbs/09_evallog.ipynb #9422b41c
 class _Steps:
     "Log-probabilities of reference solutions, or verdicts on the steps of sampled answers by problem."
     def __init__(self): self.solutions, self.samples = [], {}
@@ -458,6 +459,6 @@ def read_steps(
     "`DataFrame` with a row for each problem: length (tokens or steps), log_likelihood, least_log_likelihood (nats). `attrs['exact']`: from log-probabilities."
     path, steps = Path(path), _Steps()
     _source(path)  # refuses what is not a file with content
-    _each(_from_lines(path, progress, (dict, list)), steps.add, skipped)
+    with closing(_from_lines(path, progress, (dict, list))) as records: _each(records, steps.add, skipped)
     if not steps.solutions and not steps.samples: raise LogError(path, "no record", "at least one valid line is wanted")
     return steps.table()

@@ -99,7 +99,7 @@ def algorithm2_budget(
     m = np.ceil(m0 * (1 + np.log(N)))
     return Budget(m, T, T + N * (m0 * B + m * eps * T))
 
-# %% ../nbs/08_bounds.ipynb #4e8a92d5
+# %% ../nbs/08_bounds.ipynb #973cd2dc
 def leading_queries(
     eps,  # share of problems that may be left out
     target_error,  # average error to be reached, above `eps`
@@ -108,7 +108,8 @@ def leading_queries(
 ) -> float:  # in multiples of 1/gamma^2; infinite if the quantile is 0
     "Reward queries that are enough for the target error, up to logarithms: outcome (Cor. 3.6) or process rewards (Thm 4.1)."
     _check(eps=eps, target_error=target_error)
-    if target_error <= eps: raise ValueError(f"target_error must be above eps, {eps}, since the problems left out stay unsolved, got {target_error}")
+    if target_error <= eps:
+        raise ValueError(f"target_error must be above eps, {eps}, since the problems left out stay unsolved, got {target_error}")
     if not 0 <= quantile <= 1: raise ValueError(f"quantile must lie in [0, 1], got {quantile}")
     T = 1 / (target_error - eps)
     if quantile == 0: return np.inf
@@ -116,7 +117,7 @@ def leading_queries(
     _check(N=N)
     return T + N * (1 + (1 + np.log(N)) * eps * T) / quantile
 
-# %% ../nbs/08_bounds.ipynb #d502bc0b
+# %% ../nbs/08_bounds.ipynb #d406f47d
 def search_queries(
     reward,  # "outcome" or "process"
     k,  # tokens in the vocabulary
@@ -125,7 +126,8 @@ def search_queries(
 ) -> float:
     "Expected queries to find all responses of the independent tokens with margin `gamma`: least possible for outcome, attained for process rewards."
     _check(k=k, N=N, gamma=gamma)
-    if N * gamma**2 > 1 + 1e-9: raise ValueError(f"independent tokens have a margin of at most 1/sqrt(N) = {N**-.5:.3g}, got {gamma}")
+    if N * gamma**2 > 1 + 1e-9:
+        raise ValueError(f"independent tokens have a margin of at most 1/sqrt(N) = {N**-.5:.3g}, got {gamma}")
     if reward == "outcome": return (np.exp(N * np.log(k)) + 1) / (2 * N * gamma**2)
     if reward == "process": return (k + 1) / (2 * gamma**2)
     raise ValueError(f"reward must be 'outcome' or 'process', got {reward!r}")

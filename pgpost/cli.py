@@ -106,13 +106,14 @@ def figure1(args):
     print(_table1(experiment.summary()))
     print(f"{perf_counter() - start:.1f} seconds; figure and tables are in {out.path}")
 
-# %% ../nbs/13_cli.ipynb #cb5d1990
+# %% ../nbs/13_cli.ipynb #83ecee30
 QUANTILE_FILES = ["quantile.png", "quantile.csv", "counts.csv"]
 
 def _read(args):
     "Counts of each model, and the number of invalid records by kind."
     from tqdm import tqdm
-    if args.label and len(args.label) != len(args.logs): args.parser.error(f"argument --label: {len(args.logs)} names are wanted, one for each log, got {len(args.label)}")
+    if args.label and len(args.label) != len(args.logs):
+        args.parser.error(f"argument --label: {len(args.logs)} names are wanted, one for each log, got {len(args.label)}")
     skipped = Counter() if args.skip_invalid else None
     models = read_logs(args.logs, args.label, format=args.format, key=args.key, correct=args.correct, threshold=args.threshold,
                        skipped=skipped, progress=partial(tqdm, unit="B", unit_scale=True, leave=False))
@@ -123,7 +124,8 @@ def _model(counts, result, eps):
     solved, n = counts.n_correct > 0, counts.n_samples
     powers = [2**i for i in range(int(n.min()).bit_length())]
     k, m = sorted({*powers, int(n.min())}), [int(n.max()) * f for f in (2, 4, 8, 16)]
-    return dict(problems=len(counts), n_samples=[int(n.min()), int(n.max())], answers=int(n.sum()), correct=int(counts.n_correct.sum()), solved=int(solved.sum()),
+    return dict(problems=len(counts), n_samples=[int(n.min()), int(n.max())], answers=int(n.sum()),
+                correct=int(counts.n_correct.sum()), solved=int(solved.sum()),
                 quantile=result.table(eps).to_dict("records"), resolution=float(result.resolution),
                 pass_at_k=dict(zip(k, map(float, result.pass_at(k)))), predicted_pass_at_k=dict(zip(m, map(float, result.pass_at(m)))),
                 never_solved=[dict(problem=p, n_samples=int(s), upper_bound=1 - (1 - result.confidence_level)**(1 / s))
@@ -141,7 +143,7 @@ def _compared(models):
     return row | dict(gained=both.problem[c.gained].tolist(), lost=both.problem[c.lost].tolist(), p_value=c.p_value,
                       difference=c.difference, standard_error=c.standard_error, thinned=c.thinned)
 
-# %% ../nbs/13_cli.ipynb #a28ed003
+# %% ../nbs/13_cli.ipynb #1ba417c6
 def _samples(number):
     "A number of samples, in words if there is no bound."
     return "no bound" if number == math.inf else f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
@@ -152,29 +154,36 @@ def _model_text(name, row, confidence):
     "What there is to say of one model, as text."
     least, most = row["n_samples"]
     share = row["correct"] / row["answers"]
-    yield f"{name}: {row['problems']} problems, {least if least == most else f'{least} to {most}'} samples each; {row['solved']} solved at least once"
+    n = least if least == most else f"{least} to {most}"
+    yield f"{name}: {row['problems']} problems, {n} samples each; {row['solved']} solved at least once"
     yield f"  {row['correct']} of {row['answers']} answers correct ({share:.9g})"
     yield f"  {'eps':>6s} {'LQ':>10s}  {f'{100 * confidence:g}% band':22s} samples for a first success (band)"
     for q in row["quantile"]:
         mark = "*" if q["quantile"] < row["resolution"] else " "
         band = f"{q['low']:.3g} to {q['high']:.3g}"
-        yield f"  {q['eps']:6.4g} {q['quantile']:10.3g}{mark} {band:22s} {_samples(q['samples'])} ({_samples(q['samples_low'])} to {_samples(q['samples_high'])})"
+        samples = f"{_samples(q['samples'])} ({_samples(q['samples_low'])} to {_samples(q['samples_high'])})"
+        yield f"  {q['eps']:6.4g} {q['quantile']:10.3g}{mark} {band:22s} {samples}"
     if any(q["quantile"] < row["resolution"] for q in row["quantile"]):
-        yield f"  * below {row['resolution']:.3g}, one success in {most} samples, counts cannot tell likelihoods apart: the estimate is a convention there, the band is not"
+        yield (f"  * below {row['resolution']:.3g}, one success in {most} samples, counts cannot tell likelihoods apart: "
+               "the estimate is a convention there, the band is not")
     yield "  pass@k     " + "  ".join(f"{k}: {p:.4f}" for k, p in row["pass_at_k"].items())
     yield "  predicted  " + "  ".join(f"{k}: {p:.4f}" for k, p in row["predicted_pass_at_k"].items())
     if never := row["never_solved"]:
         worst = max(p["upper_bound"] for p in never)
-        yield f"  never solved: {len(never)} ({_some([p['problem'] for p in never])}); for each by itself, the likelihood is below {worst:.3g} with {100 * confidence:g}% confidence"
+        yield (f"  never solved: {len(never)} ({_some([p['problem'] for p in never])}); "
+               f"for each by itself, the likelihood is below {worst:.3g} with {100 * confidence:g}% confidence")
 
-# %% ../nbs/13_cli.ipynb #b1ef26c8
+# %% ../nbs/13_cli.ipynb #6f28fc5c
 def _comparison_text(row):
     "The comparison of two models, as text."
-    yield f"{row['second']} against {row['first']}, on {row['problems']} problems of both" + (f" ({row['unpaired']} are in one log only)" if row["unpaired"] else "")
+    unpaired = f" ({row['unpaired']} are in one log only)" if row["unpaired"] else ""
+    yield f"{row['second']} against {row['first']}, on {row['problems']} problems of both{unpaired}"
     if not row["problems"]: return
-    yield f"  gained {len(row['gained'])} ({_some(row['gained']) or 'none'}), lost {len(row['lost'])} ({_some(row['lost']) or 'none'}); exact paired test: p = {row['p_value']:.3g}"
+    gained, lost = (f"{kind} {len(row[kind])} ({_some(row[kind]) or 'none'})" for kind in ("gained", "lost"))
+    yield f"  {gained}, {lost}; exact paired test: p = {row['p_value']:.3g}"
     yield f"  pass@1 changes by {row['difference']:+.4f}, standard error {row['standard_error']:.4f}"
-    if row["thinned"]: yield f"  {row['thinned']} problems had more samples of one model, thinned at random (seed 0) for gained and lost"
+    if row["thinned"]:
+        yield f"  {row['thinned']} problems had more samples of one model, thinned at random (seed 0) for gained and lost"
 
 def _skipped_text(skipped):
     if skipped: yield "left out as invalid: " + ", ".join(f"{number} of the kind '{kind}'" for kind, number in skipped.items())
@@ -220,17 +229,18 @@ def quantile(args):
     for line in _skipped_text(skipped): print(line)
     if out: print(f"figure and tables are in {out.path}")
 
-# %% ../nbs/13_cli.ipynb #a9f8a0f2
-ASSUMPTIONS = """Assumed: problems to come are like those in the log, sampled in the same way; for queries, linear policies with margin gamma and Algorithm 1 (outcome) or 2 (process).
-Queries are up to logarithms, in units of 1/gamma^2, which a log does not tell: compare them with each other, not with a bill. First successes need no such assumption."""
+# %% ../nbs/13_cli.ipynb #ecbf19a8
+ASSUMPTIONS = """Assumed: problems to come are like those logged, sampled alike; for queries, margin gamma and Algorithm 1 (outcome) or 2 (process).
+Queries are up to logarithms, and the log does not tell gamma: compare them with each other. First successes need no such assumption."""
 
 def _outcome_budget(result, eps, target):
     "Samples a prompt and total queries for outcome rewards."
     from pgpost.bounds import leading_queries
     q, (low, high) = float(result.quantiles(eps)), map(float, result.confidence_interval(eps))
     m = math.ceil(1 / q) if q else math.inf
-    return dict(quantile=q, samples=m, samples_low=1 / high if high else math.inf, samples_high=1 / low if low else math.inf, first_success=float(result.first_success(m)) if q else math.inf,
-                queries=float(leading_queries(eps, target, q)), queries_low=float(leading_queries(eps, target, high)), queries_high=float(leading_queries(eps, target, low)))
+    queries = {name: float(leading_queries(eps, target, value)) for name, value in (("", q), ("_low", high), ("_high", low))}
+    return dict(quantile=q, samples=m, samples_low=1 / high if high else math.inf, samples_high=1 / low if low else math.inf,
+                first_success=float(result.first_success(m)) if q else math.inf, **{f"queries{name}": n for name, n in queries.items()})
 
 def _process_budget(steps, eps, target):
     "Draws a step and total queries for process rewards."
@@ -238,27 +248,31 @@ def _process_budget(steps, eps, target):
     from pgpost.bounds import leading_queries
     from pgpost.quantile import likelihood_quantile
     N, q = float(steps.length.mean()), float(np.exp(likelihood_quantile(steps.least_log_likelihood, eps)))
-    return dict(problems=len(steps), length=N, quantile=q, samples=math.ceil(1 / q) if q else math.inf, queries=float(leading_queries(eps, target, q, N)),
-                estimated=not steps.attrs["exact"])
+    return dict(problems=len(steps), length=N, quantile=q, samples=math.ceil(1 / q) if q else math.inf,
+                queries=float(leading_queries(eps, target, q, N)), estimated=not steps.attrs["exact"])
 
-# %% ../nbs/13_cli.ipynb #5d51ffaa
+# %% ../nbs/13_cli.ipynb #9a058887
 def _budget_text(name, eps, target, row):
     "The budget of one model, as text."
     o, p = row["outcome"], row["process"]
     yield f"{name}: all but a fraction {eps:g} of {row['problems']} problems, target error {target:g}"
-    yield f"  outcome rewards: likelihood quantile {o['quantile']:.3g}, {_samples(o['samples'])} samples a prompt (band {_samples(o['samples_low'])} to {_samples(o['samples_high'])})"
-    yield f"    up to the first success: {_samples(o['first_success'])} samples a prompt on average, {_samples(o['first_success'] * row['problems'])} for all"
-    yield f"    queries to the target error: {_samples(o['queries'])} / gamma^2 (band {_samples(o['queries_low'])} to {_samples(o['queries_high'])})"
+    samples, queries = (f"(band {_samples(o[f'{kind}_low'])} to {_samples(o[f'{kind}_high'])})" for kind in ("samples", "queries"))
+    first, all_problems = _samples(o["first_success"]), _samples(o["first_success"] * row["problems"])
+    yield f"  outcome rewards: likelihood quantile {o['quantile']:.3g}, {_samples(o['samples'])} samples a prompt {samples}"
+    yield f"    up to the first success: {first} samples a prompt on average, {all_problems} for all"
+    yield f"    queries to the target error: {_samples(o['queries'])} / gamma^2 {queries}"
     if not p: return
     how = "estimated by counting verdicts, without a band" if p["estimated"] else "from log-probabilities"
-    yield f"  process rewards: token-level quantile {p['quantile']:.3g} {how}, {_samples(p['samples'])} samples a step, {p['length']:.4g} steps on average"
+    yield (f"  process rewards: token-level quantile {p['quantile']:.3g} {how}, {_samples(p['samples'])} samples a step, "
+           f"{p['length']:.4g} steps on average")
     yield f"    queries to the target error: {_samples(p['queries'])} / gamma^2"
 
-# %% ../nbs/13_cli.ipynb #e309a6e0
+# %% ../nbs/13_cli.ipynb #0f0f56c7
 def budget(args):
     "Samples and queries that outcome and process rewards need, from evaluation logs."
     target = 2 * args.eps if args.target_error is None else args.target_error
-    if target <= args.eps: args.parser.error(f"argument --target-error: must be above --eps, {args.eps:g}, since the problems left out stay unsolved, got {target:g}")
+    if target <= args.eps:
+        args.parser.error(f"argument --target-error: must be above --eps, {args.eps:g}, since the problems left out stay unsolved, got {target:g}")
     if target > 1: args.parser.error(f"argument --target-error: at most 1 is wanted, got {target:g}")
     models, skipped = _read(args)
     from pgpost.quantile import quantile_from_counts
@@ -267,9 +281,11 @@ def budget(args):
         skipped_lines = Counter(skipped) if args.skip_invalid else None
         steps = read_steps(args.steps, skipped=skipped_lines)
         process, skipped = _process_budget(steps, args.eps, target), dict(skipped_lines or {})
-    rows = {name: dict(problems=len(t), process=process, outcome=_outcome_budget(quantile_from_counts(t.n_correct, t.n_samples, args.confidence), args.eps, target))
-            for name, t in models.items()}
-    if args.json: return print(json.dumps(_plain(dict(models=rows, eps=args.eps, target_error=target, assumptions=ASSUMPTIONS, skipped=skipped)), indent=2, allow_nan=False))
+    results = {name: quantile_from_counts(t.n_correct, t.n_samples, args.confidence) for name, t in models.items()}
+    rows = {name: dict(problems=len(models[name]), process=process, outcome=_outcome_budget(result, args.eps, target))
+            for name, result in results.items()}
+    report = dict(models=rows, eps=args.eps, target_error=target, assumptions=ASSUMPTIONS, skipped=skipped)
+    if args.json: return print(json.dumps(_plain(report), indent=2, allow_nan=False))
     for name, row in rows.items(): print("\n".join(_budget_text(name, args.eps, target, row)))
     print(ASSUMPTIONS)
     for line in _skipped_text(skipped): print(line)
@@ -313,7 +329,7 @@ def _labels(text):
     if not all(labels): raise argparse.ArgumentTypeError(f"names separated by commas are wanted, got {text!r}")
     return labels
 
-# %% ../nbs/13_cli.ipynb #6b74cb9d
+# %% ../nbs/13_cli.ipynb #e0406ffd
 def _add_logs(sub):
     "The options that say how to read logs."
     sub.add_argument("logs", type=Path, nargs="+", metavar="LOG", help="evaluation log; logs with the same label are added up")
@@ -328,8 +344,8 @@ def _add_logs(sub):
 
 def _add_quantile(commands):
     "The command line of `pgpost quantile`."
-    sub = commands.add_parser("quantile", allow_abbrev=False, help=quantile.__doc__, description=f"""{quantile.__doc__} Prints the likelihood quantile with a
-        band that needs no assumption on the problems, pass@k, and, of two models, what the second gained and lost.""")
+    sub = commands.add_parser("quantile", allow_abbrev=False, help=quantile.__doc__, description=f"""{quantile.__doc__}
+        Prints the likelihood quantile with a band that needs no assumption on the problems, pass@k, and, of two models, what the second gained and lost.""")
     _add_logs(sub)
     sub.add_argument("--eps", type=_fractions, default=[.01, .02, .05, .1, .2, .5], metavar="E,E",
                      help="fractions of problems left out (default: 0.01,0.02,0.05,0.1,0.2,0.5)")
@@ -342,8 +358,8 @@ def _add_budget(commands):
     _add_logs(sub)
     sub.add_argument("--eps", type=_fraction, required=True, metavar="E", help="fraction of problems that may be left out")
     sub.add_argument("--target-error", type=_fraction, metavar="E", help="average error to be reached, above --eps (default: twice --eps)")
-    sub.add_argument("--steps", type=Path, metavar="FILE", help="""for process rewards, JSON lines: a list of the log-probabilities of the tokens of a reference solution,
-                     or {"problem": ..., "steps": [1, 0]} with verdicts on the steps of a sampled answer""")
+    sub.add_argument("--steps", type=Path, metavar="FILE", help="""for process rewards, JSON lines: a list of the log-probabilities of
+                     the tokens of a reference solution, or {"problem": ..., "steps": [1, 0]} with verdicts on the steps of a sampled answer""")
     sub.set_defaults(run=budget, parser=sub)
 
 # %% ../nbs/13_cli.ipynb #ccdfc8f5

@@ -29,13 +29,16 @@ def _short(value):
     text = f"a {type(value).__name__}" if isinstance(value, (list, dict)) else repr(value[:60] if isinstance(value, str) else value)
     return text if len(text) <= 60 else text[:57] + "..."
 
-# %% ../nbs/09_evallog.ipynb #fe2aefb1
+# %% ../nbs/09_evallog.ipynb #92a5ce90
 LINE_LIMIT = 1 << 26  # bytes
+
+def _not_utf8(where, error):
+    return LogError(where, "not UTF-8", f"text in UTF-8 is wanted, byte {error.start + 1} is {error.object[error.start]:#04x}")
 
 def _record(where, text, types=dict):
     "The JSON object in `text`, or the `LogError` of it."
     try: record = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
-    except UnicodeDecodeError as error: return LogError(where, "not UTF-8", f"byte {error.start + 1} is {error.object[error.start]:#04x}; text in UTF-8 is wanted")
+    except UnicodeDecodeError as error: return _not_utf8(where, error)
     except RecursionError: return LogError(where, "nested too deeply", "a record of moderate depth is wanted")
     except ValueError as error: return LogError(where, "broken JSON", f"a JSON object is wanted; {error}")
     return record if isinstance(record, types) else LogError(where, "not a record", f"a JSON object is wanted, got {_short(record)}")
@@ -63,7 +66,7 @@ def _from_lines(path, progress, types=dict):
         if line is None: yield where, _too_long(where)
         elif line.strip(): yield where, _record(where, line, types)
 
-# %% ../nbs/09_evallog.ipynb #c7664ce3
+# %% ../nbs/09_evallog.ipynb #ca3dc711
 def _from_csv(path, progress):
     "Records of a csv file: texts, by the names in the header."
     def texts():
@@ -79,14 +82,16 @@ def _from_csv(path, progress):
             yield where, LogError(where, "broken line", f"comma-separated values are wanted; {error}")
             continue
         if not row: continue
-        if any("\udc80" <= c <= "\udcff" for text in row for c in text): yield where, LogError(where, "not UTF-8", "text in UTF-8 is wanted")
+        if any("\udc80" <= c <= "\udcff" for text in row for c in text):
+            yield where, LogError(where, "not UTF-8", "text in UTF-8 is wanted")
         elif header is None:
             header = row
             if len(set(header)) < len(header): raise LogError(where, "broken header", "different names of the columns are wanted")
-        elif len(row) != len(header): yield where, LogError(where, "broken line", f"{len(header)} values are wanted, got {len(row)}")
+        elif len(row) != len(header):
+            yield where, LogError(where, "broken line", f"{len(header)} values are wanted, got {len(row)}")
         else: yield where, dict(zip(header, row))
 
-# %% ../nbs/09_evallog.ipynb #9e8088e9
+# %% ../nbs/09_evallog.ipynb #263df6cd
 def _split(document):
     "Place and content of each record in a JSON document."
     if isinstance(document, list): return ((f"entry {i}", record) for i, record in enumerate(document))
@@ -100,19 +105,23 @@ def _split(document):
 def _from_document(path, progress):
     "Records of a JSON document."
     try: document = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except UnicodeDecodeError as error: raise LogError(path, "not UTF-8", f"byte {error.start + 1} is {error.object[error.start]:#04x}") from error
-    except (RecursionError, MemoryError) as error: raise LogError(path, "too deep or too large", "a smaller document, or JSON lines, is wanted") from error
-    except ValueError as error: raise LogError(path, "broken JSON", f"a JSON document, or a JSON object a line, is wanted; {error}") from error
-    if not isinstance(document, (list, dict)): raise LogError(path, "not a log", f"a JSON object or array is wanted, got {_short(document)}")
+    except UnicodeDecodeError as error: raise _not_utf8(path, error) from error
+    except (RecursionError, MemoryError) as error:
+        raise LogError(path, "too deep or too large", "a smaller document, or JSON lines, is wanted") from error
+    except ValueError as error:
+        raise LogError(path, "broken JSON", f"a JSON document, or a JSON object a line, is wanted; {error}") from error
+    if not isinstance(document, (list, dict)):
+        raise LogError(path, "not a log", f"a JSON object or array is wanted, got {_short(document)}")
     for place, record in _split(document):
         where = f"{path}, {place}"
         yield where, record if isinstance(record, dict) else LogError(where, "not a record", f"a JSON object is wanted, got {_short(record)}")
 
-# %% ../nbs/09_evallog.ipynb #fefa5935
+# %% ../nbs/09_evallog.ipynb #46d371d6
 def _from_parquet(path, progress):
     "Records of a parquet file: its rows."
     try: from pyarrow.parquet import ParquetFile
-    except ImportError as error: raise LogError(path, "a parquet file", "reading it needs pyarrow: pip install 'pgpost[parquet]'") from error
+    except ImportError as error:
+        raise LogError(path, "a parquet file", "reading it needs pyarrow: pip install 'pgpost[parquet]'") from error
     number = count()
     try:
         size = path.stat().st_size
@@ -120,15 +129,17 @@ def _from_parquet(path, progress):
             for batch in file.iter_batches(batch_size=256):
                 for record in batch.to_pylist(): yield f"{path}, row {next(number)}", record
                 bar.update(size * batch.num_rows // file.metadata.num_rows)
-    except Exception as error: raise LogError(f"{path}, from row {next(number)} on", "damaged", f"a parquet file is wanted; {error}") from error
+    except Exception as error:
+        raise LogError(f"{path}, from row {next(number)} on", "damaged", f"a parquet file is wanted; {error}") from error
 
-# %% ../nbs/09_evallog.ipynb #ccff13ec
+# %% ../nbs/09_evallog.ipynb #010395a8
 def _open_member(file, member):
     "Open a member of a zip, compressed with zstd or not."
     try: return file.open(member)
     except NotImplementedError:  # a compression that this Python's zipfile does not know: teach it
         try: import zipfile_zstd  # noqa: F401
-        except ImportError as error: raise LogError(file.filename, "compressed with zstd", "reading it needs zipfile-zstd: pip install 'pgpost[inspect]'") from error
+        except ImportError as error:
+            raise LogError(file.filename, "compressed with zstd", "reading it needs zipfile-zstd: pip install 'pgpost[inspect]'") from error
         return file.open(member)
 
 def _from_zip(path, progress):
@@ -146,11 +157,12 @@ def _from_zip(path, progress):
     except LogError: raise
     except Exception as error: raise LogError(path, "damaged", f"an Inspect .eval log is wanted; {error}") from error
 
-# %% ../nbs/09_evallog.ipynb #c82a4ada
+# %% ../nbs/09_evallog.ipynb #3d290686
 def _source(path):
     "The generator of records that fits the content of the file."
     if not path.exists(): raise LogError(path, "no such file", "a log is wanted")
-    if not path.is_file(): raise LogError(path, "a folder" if path.is_dir() else "not a file", "a log is wanted; name the files of a folder one by one")
+    if not path.is_file():
+        raise LogError(path, "a folder" if path.is_dir() else "not a file", "a log is wanted; name the files of a folder one by one")
     with open(path, "rb") as file:
         if (head := file.read(4)) in (b"PK\x03\x04", b"PK\x05\x06"): return _from_zip
         if head == b"PAR1": return _from_parquet
@@ -163,7 +175,7 @@ def _source(path):
         more = any(line.strip() for line in iter(lambda: file.readline(4096), b""))
     return _from_lines if more and isinstance(_record(path, first), dict) else _from_document
 
-# %% ../nbs/09_evallog.ipynb #4daa321b
+# %% ../nbs/09_evallog.ipynb #61664422
 @dataclass(frozen=True)
 class Format:
     "Where a tool keeps problem and verdict in a record."
@@ -183,11 +195,12 @@ def _field(record, path):
         if choice in record: return record[choice]
     value = record
     for name in path.split("."):
-        if not isinstance(value, dict) or name not in value: raise LogError(None, "missing field", f"{_short(path)} is wanted, there are {_names(record)}")
+        if not isinstance(value, dict) or name not in value:
+            raise LogError(None, "missing field", f"{_short(path)} is wanted, there are {_names(record)}")
         value = value[name]
     return value
 
-# %% ../nbs/09_evallog.ipynb #8eb689cd
+# %% ../nbs/09_evallog.ipynb #8351b6b0
 def _evalplus(record, correct):
     "Passed the base tests, and the tests that `correct` names."
     statuses = [_field(record, name) for name in dict.fromkeys(["base_status", correct or "base_status"])]
@@ -199,7 +212,9 @@ def _lm_eval(record, correct):
     if wanted and record.get("filter") != wanted: return None
     if not metric:
         metrics = _field(record, "metrics")
-        if not isinstance(metrics, list) or len(metrics) != 1: raise LogError(None, "verdict not named", f"one metric is wanted, chosen with --correct, there are {_names(metrics) if isinstance(metrics, list) else _short(metrics)}")
+        if not isinstance(metrics, list) or len(metrics) != 1:
+            found = _names(metrics) if isinstance(metrics, list) else _short(metrics)
+            raise LogError(None, "verdict not named", f"one metric is wanted, chosen with --correct, there are {found}")
         metric = str(metrics[0])
     return _field(record, metric)
 
@@ -207,7 +222,8 @@ def _inspect(record, correct):
     "The value of the scorer, or of the only one."
     scores = _field(record, "scores")
     if not isinstance(scores, dict) or not scores: raise LogError(None, "no score", "a sample with a score is wanted")
-    if not correct and len(scores) > 1: raise LogError(None, "verdict not named", f"one scorer is wanted, chosen with --correct, there are {_names(scores)}")
+    if not correct and len(scores) > 1:
+        raise LogError(None, "verdict not named", f"one scorer is wanted, chosen with --correct, there are {_names(scores)}")
     scorer, _, part = (correct or next(iter(scores))).partition(".") if correct not in scores else (correct, "", "")
     value = _field(_field(scores, scorer), "value")
     return _field({"value": value}, f"value.{part}") if part else value
@@ -231,7 +247,7 @@ FORMATS = {
     "trl": Format("TRL", ("step", "prompt", "completion"), ("step", "prompt")),
 }
 
-# %% ../nbs/09_evallog.ipynb #d8a06107
+# %% ../nbs/09_evallog.ipynb #cc504dab
 def _recognize(record):
     "Names of the formats that a record may have."
     return [name for name, form in FORMATS.items() if all(key in record for key in form.needs)]
@@ -244,9 +260,11 @@ def _format(record, name, key, correct):
         found = _recognize(record)
         if len(found) != 1:
             what = f"it may be {' or '.join(found)}" if found else f"its fields are {_names(record)}"
-            raise LogError(None, "format not recognized", f"{what}; name it with --format, or the fields with problem and verdict with --key and --correct")
+            wanted = "name it with --format, or the fields with problem and verdict with --key and --correct"
+            raise LogError(None, "format not recognized", f"{what}; {wanted}")
         form = FORMATS[found[0]]
-    if not (correct or form.correct or form.pick): raise LogError(None, "verdict not named", f"{form.tool} keeps it in a field of its user's choice: name it with --correct")
+    if not (correct or form.correct or form.pick):
+        raise LogError(None, "verdict not named", f"{form.tool} keeps it in a field of its user's choice: name it with --correct")
     return form
 
 # %% ../nbs/09_evallog.ipynb #d58f2936
@@ -267,7 +285,7 @@ def _is_correct(value, form, threshold, text):
         raise LogError(None, "not a verdict", f"0, 1 or a boolean is wanted, or a number together with --threshold, got {_short(value)}")
     return bool(number) if threshold is None else number >= threshold
 
-# %% ../nbs/09_evallog.ipynb #b6d9e042
+# %% ../nbs/09_evallog.ipynb #51835126
 MOST_SAMPLES = 1_000_000  # of one problem in a csv file
 
 def _counts(record):
@@ -275,8 +293,8 @@ def _counts(record):
     try: c, n = int(_field(record, "n_correct")), int(_field(record, "n_samples"))
     except (TypeError, ValueError): c, n = 0, 0
     if not (0 <= c <= n and 1 <= n <= MOST_SAMPLES):
-        raise LogError(None, "impossible counts", f"""integers with 0 <= n_correct <= n_samples are wanted, with n_samples from 1 to {MOST_SAMPLES:,}, """
-                       f"got {_short(record['n_correct'])} of {_short(record['n_samples'])}")
+        wanted = f"integers with 0 <= n_correct <= n_samples are wanted, with n_samples from 1 to {MOST_SAMPLES:,}"
+        raise LogError(None, "impossible counts", f"{wanted}, got {_short(record['n_correct'])} of {_short(record['n_samples'])}")
     return c, n
 
 def _judged(record, form, correct, threshold, text):
@@ -322,7 +340,7 @@ def _each(records, use, skipped):
             if skipped is None or error.kind in WHOLE: raise
             skipped[error.kind] += 1
 
-# %% ../nbs/09_evallog.ipynb #ee39b50d
+# %% ../nbs/09_evallog.ipynb #96ebf403
 class _Tally:
     "Counts of one log by model (None if the log names none) and problem."
     def __init__(self, format, key, correct, threshold, text):
@@ -349,11 +367,12 @@ class _Tally:
 
     def _check_new(self, sample):
         if sample in self.seen:
-            which = ", for one filter: choose it with --correct metric,filter" if self.form.pick is _lm_eval else "".join(f" for each {name}" for name in self.form.once)
+            which = "".join(f" for each {name}" for name in self.form.once)
+            if self.form.pick is _lm_eval: which = ", for one filter: choose it with --correct metric,filter"
             raise LogError(None, "duplicated sample", f"one record is wanted of problem {_short(sample[1])}{which}")
         self.seen.add(sample)
 
-# %% ../nbs/09_evallog.ipynb #67bdbcb0
+# %% ../nbs/09_evallog.ipynb #c5f810be
 def read_log(
     path,  # a log
     format="auto",  # one of `FORMATS`, or "auto": told by the content, or by the fields if `key` and `correct` are given
@@ -365,22 +384,25 @@ def read_log(
 ):
     "`DataFrame` with a row for each problem: problem, n_correct, n_samples, and first model if the log names models. Raises `LogError`."
     import pandas as pd
-    if format != "auto" and format not in FORMATS: raise ValueError(f"format must be auto or one of {', '.join(FORMATS)}, got {format!r}")
+    if format != "auto" and format not in FORMATS:
+        raise ValueError(f"format must be auto or one of {', '.join(FORMATS)}, got {format!r}")
     path = Path(path)
     source = _source(path)
     tally = _Tally(format, key, correct, threshold, text=source is _from_csv)
     with closing(source(path, progress)) as records: _each(records, tally.add, skipped)
     if not tally.counts: raise LogError(path, "no record", "a log with at least one valid record is wanted")
-    table = pd.DataFrame([(*name, *counted) for name, counted in tally.counts.items()], columns=["model", "problem", "n_correct", "n_samples"])
+    rows = [(*name, *counted) for name, counted in tally.counts.items()]
+    table = pd.DataFrame(rows, columns=["model", "problem", "n_correct", "n_samples"])
     table.attrs["format"] = tally.form.tool
     return table if table.model.notna().any() else table.drop(columns="model")
 
-# %% ../nbs/09_evallog.ipynb #ca184ef6
+# %% ../nbs/09_evallog.ipynb #ca3f36dc
 def _named(table, label):
     "The tables of the models in a log, by their names."
     if "model" not in table: return {label[0]: table}
     models = {str(model): rows.drop(columns="model") for model, rows in table.groupby("model", sort=False)}
-    if label[1] and len(models) > 1: raise LogError(label[0], "models named twice", f"the file names the models {', '.join(models)} itself: leave out its label")
+    if label[1] and len(models) > 1:
+        raise LogError(label[0], "models named twice", f"the file names the models {', '.join(models)} itself: leave out its label")
     return {label[0]: rows for rows in models.values()} if label[1] else models
 
 def _check_distinct(paths):
@@ -391,7 +413,7 @@ def _check_distinct(paths):
             if path.is_file() and other.is_file() and path.stat().st_size == other.stat().st_size > 0 and cmp(path, other, shallow=False):
                 raise LogError(path, "duplicated samples", f"different logs are wanted, this one equals {other}")
 
-# %% ../nbs/09_evallog.ipynb #62d8efc5
+# %% ../nbs/09_evallog.ipynb #d3fbc08f
 def read_logs(
     paths,  # logs
     labels=None,  # a name for each log, equal for logs of one model; models are named by their file if None, or by the file's model column
@@ -400,7 +422,8 @@ def read_logs(
     "Counts of each model, merged over its logs."
     import pandas as pd
     paths, parts = [Path(p) for p in paths], {}
-    if labels is not None and len(labels) != len(paths): raise ValueError(f"a label for each of {len(paths)} logs is wanted, got {len(labels)}")
+    if labels is not None and len(labels) != len(paths):
+        raise ValueError(f"a label for each of {len(paths)} logs is wanted, got {len(labels)}")
     _check_distinct(paths)
     stems = [p.stem for p in paths]
     for i, path in enumerate(paths):
@@ -409,7 +432,8 @@ def read_logs(
         for model, rows in _named(table, (label, labels is not None)).items():
             tool = table.attrs["format"]
             first, tables = parts.setdefault(model, (tool, []))
-            if tool != first: raise LogError(path, "mixed formats", f"logs of one model in one format are wanted, {tool} comes after {first}")
+            if tool != first:
+                raise LogError(path, "mixed formats", f"logs of one model in one format are wanted, {tool} comes after {first}")
             tables.append(rows)
     return {model: pd.concat(tables).groupby("problem", sort=False).sum().reset_index() for model, (_, tables) in parts.items()}
 
@@ -428,7 +452,7 @@ def _steps(record):
         raise LogError(None, "not verdicts", "a list of at least one 0, 1 or boolean is wanted")
     return [int(v) for v in values]
 
-# %% ../nbs/09_evallog.ipynb #9422b41c
+# %% ../nbs/09_evallog.ipynb #fc30a149
 class _Steps:
     "Log-probabilities of reference solutions, or verdicts on the steps of sampled answers by problem."
     def __init__(self): self.solutions, self.samples = [], {}
@@ -436,7 +460,8 @@ class _Steps:
     def add(self, record):
         "Keep one line. All have to be of one kind."
         exact = isinstance(record, list) or "logprobs" in record
-        if self.samples if exact else self.solutions: raise LogError(None, "mixed formats", "log-probabilities or verdicts on steps are wanted, not both")
+        if self.samples if exact else self.solutions:
+            raise LogError(None, "mixed formats", "log-probabilities or verdicts on steps are wanted, not both")
         if exact: self.solutions.append(_log_probabilities(record))
         else: self.samples.setdefault(_problem(record, ["problem"]), []).append(_steps(record))
 
@@ -456,7 +481,7 @@ def read_steps(
     skipped=None,  # a `Counter` that takes the invalid lines by their kind; they are errors if None
     progress=_quiet,  # makes a progress bar in the manner of `tqdm`, from `total` and `desc`
 ):
-    "`DataFrame` with a row for each problem: length (tokens or steps), log_likelihood, least_log_likelihood (nats). `attrs['exact']`: from log-probabilities."
+    "`DataFrame` with a row for each problem: length (tokens or steps), log_likelihood, least_log_likelihood, in nats."
     path, steps = Path(path), _Steps()
     _source(path)  # refuses what is not a file with content
     with closing(_from_lines(path, progress, (dict, list))) as records: _each(records, steps.add, skipped)

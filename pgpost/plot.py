@@ -83,7 +83,7 @@ def figure1(
         _single_centers(axes[2], trajectories)
     return fig
 
-# %% ../nbs/12_plot.ipynb #a666f6d9
+# %% ../nbs/12_plot.ipynb #b245baf7
 def quantiles(
     table,  # rows with model, eps, quantile, low, high: tables of `CountQuantile.table` with a column for the model
     floor,  # likelihood at which the logarithmic axis ends
@@ -97,7 +97,9 @@ def quantiles(
             left.fill_between(t.eps, drawn.low, drawn.high, color=color, alpha=.2, lw=0)
             right.plot(t["quantile"], t.eps, color=color, label=model)
             right.fill_betweenx(t.eps, t.low, t.high, color=color, alpha=.2, lw=0)
-        left.set(title="Likelihood quantile", xlabel=r"fraction of problems left out, $\varepsilon$", ylabel="likelihood", yscale="log", ylim=(floor, 1.3), xlim=(0, 1))
-        right.set(title="Distribution function", xlabel="likelihood of a correct answer", ylabel="fraction of problems", xlim=(0, 1), ylim=(0, 1))
+        left.set(title="Likelihood quantile", xlabel=r"fraction of problems left out, $\varepsilon$", xlim=(0, 1),
+                 ylabel="likelihood", yscale="log", ylim=(floor, 1.3))
+        right.set(title="Distribution function", xlabel="likelihood of a correct answer", xlim=(0, 1),
+                  ylabel="fraction of problems", ylim=(0, 1))
         left.legend(loc="lower right")
     return fig

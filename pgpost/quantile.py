@@ -36,7 +36,7 @@ def likelihood_quantile(
     if not ((eps >= 0) & (eps <= 1)).all(): raise ValueError("eps must lie between 0 and 1")
     return np.append(v, 0.)[np.searchsorted(cumulative, eps + 1e-12, side="right")]
 
-# %% ../nbs/07_quantile.ipynb #aab16e36
+# %% ../nbs/07_quantile.ipynb #38d52f94
 def token_likelihood_quantile(
     token_log_likelihood,  # log q(y*_i | x, y*_<i), nats, shape (n, N)
     eps,  # fractions of contexts, between 0 and 1: a number or an array
@@ -44,7 +44,8 @@ def token_likelihood_quantile(
 ) -> np.ndarray:  # nats, shape of `eps`
     "Log of the token-level likelihood quantile: that of the least likely token of each response."
     ll = np.asarray(token_log_likelihood, dtype=float)
-    if ll.ndim != 2 or ll.size == 0: raise ValueError(f"token log-likelihoods must have shape (n, N) with n, N >= 1, got {ll.shape}")
+    if ll.ndim != 2 or ll.size == 0:
+        raise ValueError(f"token log-likelihoods must have shape (n, N) with n, N >= 1, got {ll.shape}")
     return likelihood_quantile(ll.min(axis=1), eps, p)
 
 # %% ../nbs/07_quantile.ipynb #545ba064
@@ -57,16 +58,17 @@ def coverage_profile(
     v, cumulative = _cumulative(log_likelihood, p)
     return np.append(0., cumulative)[np.searchsorted(v, log_a, side="left")]
 
-# %% ../nbs/07_quantile.ipynb #0eae509d
+# %% ../nbs/07_quantile.ipynb #bfecd7e5
 def _check_counts(n_correct, n_samples):
     "The counts as integer arrays of equal shape."
     c, n = np.broadcast_arrays(n_correct, n_samples)
     if c.size == 0: raise ValueError("counts of at least one problem are wanted, got none")
     if not all(np.issubdtype(a.dtype, np.integer) for a in (c, n)): raise ValueError("n_correct and n_samples must be integers")
-    if not ((c >= 0) & (c <= n) & (n >= 1)).all(): raise ValueError("counts must satisfy 0 <= n_correct <= n_samples, with n_samples at least 1")
+    if not ((c >= 0) & (c <= n) & (n >= 1)).all():
+        raise ValueError("counts must satisfy 0 <= n_correct <= n_samples, with n_samples at least 1")
     return c, n
 
-# %% ../nbs/07_quantile.ipynb #f20dad71
+# %% ../nbs/07_quantile.ipynb #1bdc9de4
 def pass_at_k(
     n_correct,  # correct answers of each problem: a number or an array
     n_samples,  # sampled answers of each problem: a number or an array
@@ -74,7 +76,8 @@ def pass_at_k(
 ) -> np.ndarray:  # between 0 and 1, shape of the counts; its mean is the pass@k of the set
     "Unbiased estimate, for each problem, of the probability that at least one of k samples is correct."
     c, n = _check_counts(n_correct, n_samples)
-    if k != int(k) or not 1 <= k <= n.min(): raise ValueError(f"k must be an integer from 1 to the number of samples, {n.min()}, got {k}")
+    if k != int(k) or not 1 <= k <= n.min():
+        raise ValueError(f"k must be an integer from 1 to the number of samples, {n.min()}, got {k}")
     pairs, where = np.unique(np.stack([c.ravel(), n.ravel()]), axis=1, return_inverse=True)
     log_miss = [np.log1p(-max(c, k) / (n - np.arange(min(c, k)))).sum() if k <= n - c else -np.inf for c, n in pairs.T]
     return -np.expm1(log_miss)[where.ravel()].reshape(c.shape)[()]
@@ -188,7 +191,7 @@ def plot(self:CountQuantile, ax, **kwargs):
     ax.set(xlabel=r"fraction of problems left out, $\varepsilon$", ylabel="likelihood quantile", yscale="log", ylim=(floor, 1.3))
     return ax
 
-# %% ../nbs/07_quantile.ipynb #418dc01d
+# %% ../nbs/07_quantile.ipynb #0eb16f47
 def quantile_from_counts(
     n_correct,  # correct answers of each problem, shape (J,)
     n_samples,  # sampled answers of each problem: a number, or shape (J,)
@@ -198,7 +201,8 @@ def quantile_from_counts(
     "Likelihood quantile of a model from how many of its sampled answers were correct."
     c, n = _check_counts(n_correct, n_samples)
     if c.ndim != 1: raise ValueError(f"n_correct must have shape (J,), got {c.shape}")
-    if not 0 < confidence_level < 1: raise ValueError(f"confidence_level must lie strictly between 0 and 1, got {confidence_level}")
+    if not 0 < confidence_level < 1:
+        raise ValueError(f"confidence_level must lie strictly between 0 and 1, got {confidence_level}")
     if estimate == "plug-in":
         a, number = np.unique(c / n, return_counts=True)
         weight = number / len(c)
@@ -207,7 +211,7 @@ def quantile_from_counts(
     else: raise ValueError(f"estimate must be one of {', '.join(ESTIMATES)}, got {estimate!r}")
     return CountQuantile(c, n, confidence_level, a, weight)
 
-# %% ../nbs/07_quantile.ipynb #e7e12df4
+# %% ../nbs/07_quantile.ipynb #078d7301
 @dataclass(frozen=True)
 class Comparison:
     "Problems that the second of two models solved and the first did not, and the other way round."
@@ -226,7 +230,8 @@ def compare_counts(
     "Problems gained and lost, with McNemar's exact test, and the paired difference of pass@1."
     from scipy.stats import binomtest
     (c1, n1), (c2, n2) = _check_counts(first_correct, first_samples), _check_counts(second_correct, second_samples)
-    if c1.ndim != 1 or c1.shape != c2.shape: raise ValueError(f"counts of both models must have the shape (J,), got {c1.shape} and {c2.shape}")
+    if c1.ndim != 1 or c1.shape != c2.shape:
+        raise ValueError(f"counts of both models must have the shape (J,), got {c1.shape} and {c2.shape}")
     rng, n = np.random.default_rng(rng), np.minimum(n1, n2)
     solved1, solved2 = (rng.hypergeometric(c, total - c, n) > 0 for c, total in ((c1, n1), (c2, n2)))
     gained, lost, change = solved2 & ~solved1, solved1 & ~solved2, c2 / n2 - c1 / n1

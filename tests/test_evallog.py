@@ -93,7 +93,7 @@ LINE = b'{"idx": 0, "score": [true, false]}\n'
     ("a.jsonl", LINE + b'{"idx": 1.5, "score": [1]}', "line 2: not a problem.*got 1.5"),
     ("a.jsonl", LINE + b'{"idx": "", "score": [1]}', "line 2: not a problem"),
     ("a.jsonl", LINE + LINE, "line 2: duplicated sample"),
-    ("a.jsonl", LINE + b"\xff\xfe\n", "line 2: not UTF-8: byte 1 is 0xff"),
+    ("a.jsonl", LINE + b"\xff\xfe\n", "line 2: not UTF-8: text in UTF-8 is wanted, byte 1 is 0xff"),
     ("a.jsonl", LINE + b"[1, 2]\n", "line 2: not a record.*got a list"),
     ("a.jsonl", LINE + b"[" * 200_000, "line 2: (nested too deeply|broken JSON)"),
     ("a.jsonl", LINE + b'{"idx": 1, "a": "' + b"x" * (evallog.LINE_LIMIT + 5) + b'"}\n', "line 2: line too long"),

@@ -125,12 +125,11 @@ def score(self:LinearPolicy,
     "sum_ni weights_ni grad_W log p(y_i | x, y_<i)."
     return self.forward(x, y).score(weights)
 
-# %% ../nbs/01_policy.ipynb #6cf166e9
+# %% ../nbs/01_policy.ipynb #fd26ca9c
 class _Tables:
     "Cumulative distributions at up to `size` places, and the interval of the most likely token of each."
     def __init__(self, size, k):
         self.cdf, self.top, self.places = np.empty((size, 1 + k)), np.empty(size, dtype=int), 0
-        self.cdf[:, 0] = 0
         self.low, self.high = np.empty((2, size))
 
     def add(self, z):
@@ -138,7 +137,7 @@ class _Tables:
         first, self.places = self.places, self.places + len(z)
         new, row, top = slice(first, self.places), np.arange(len(z)), z.argmax(axis=1)
         z = np.cumsum(np.exp(z - z[row, top][:, None]), axis=1)
-        cdf = np.divide(z, z[:, -1:], out=self.cdf[new, 1:])
+        self.cdf[new, 0], cdf = 0, np.divide(z, z[:, -1:], out=self.cdf[new, 1:])
         self.top[new], self.low[new], self.high[new] = top, self.cdf[new][row, top], cdf[row, top]
         return first + row
 

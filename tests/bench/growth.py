@@ -1,5 +1,6 @@
-"""Time and memory of a step against N, k and batch size. `python tests/bench/growth.py FILE.csv` takes some minutes and writes the table that
-the page on speed shows."""
+"""Time and memory of a step against N, k and batch size.
+
+`python tests/bench/growth.py FILE.csv` takes about a minute and writes the table that the page on speed shows."""
 import sys
 import time
 import tracemalloc
@@ -19,7 +20,7 @@ KINDS = {"0/1 rewards": Process(), "−1/1 rewards": Process(wrong=-1)}
 
 
 def measure(reward, N, k, batch):
-    "Milliseconds of processor time of a process step, the least of five runs, and the peak of the memory that its arrays take, in MB."
+    "Processor time of a process step in ms, the least of five runs, and the peak of the memory that its arrays take, in MB."
     task = gaussian_mixture(d=32, k=k, N=N, rng=0)
     policy, steps = LinearPolicy(task.encoder, .5 * task.W), 20 if reward.sparse else 2
     def run(steps):

@@ -1,4 +1,4 @@
-"A straightforward PyTorch implementation of a policy-gradient step of Figure 1: a loop over the tokens to sample, autograd, Adagrad."
+"A policy-gradient step of Figure 1 in straightforward PyTorch: a loop over the tokens to sample, autograd, Adagrad."
 import torch
 
 
@@ -34,7 +34,7 @@ def contexts(n, d, sigma):
 
 
 def advantages(y, right, process, signed):
-    "Weights of the tokens of responses y, shape (n, N): outcome or process rewards; signed outcome rewards have the mean baseline."
+    "Weights of the tokens of responses y, shape (n, N); signed outcome rewards have the mean baseline."
     verified = (y == right).cumprod(dim=1)
     reward = (verified if process else verified[:, -1:].expand_as(y)).float()
     if not signed: return reward

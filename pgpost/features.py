@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['Path', 'check_integer', 'Encoder', 'LastToken', 'ContextOnly', 'Position']
 
-# %% ../nbs/00_features.ipynb #5205a2fb
+# %% ../nbs/00_features.ipynb #e3995410
 from dataclasses import dataclass
+from functools import cached_property
 from operator import index
 
 import numpy as np
 from fastcore.basics import patch
 
-# %% ../nbs/00_features.ipynb #8e20ed60
+# %% ../nbs/00_features.ipynb #6fcf291f
 @dataclass(eq=False)
 class Path:
     "The steps of `n` responses of `N` tokens, each with its count: those of a response together and in order."
@@ -28,18 +29,18 @@ class Path:
 
     def __len__(self): return len(self.start)
 
-    @property
+    @cached_property
     def owner(self):
         "Response that a step belongs to, shape (steps,)."
-        return self.row[self.place]
+        return np.take(self.row, self.place)
 
-# %% ../nbs/00_features.ipynb #e2bc2ca9
+# %% ../nbs/00_features.ipynb #e78239a3
 @patch
 def count(self:Path,
     length=None,  # tokens of each response that are looked at, shape (n,); all N if None
 ) -> np.ndarray:  # shape (steps,)
     "How often each step is taken within the first `length` tokens of its response."
-    length = self.N if length is None else np.minimum(np.broadcast_to(length, len(self)), self.N)[self.owner]
+    length = self.N if length is None else np.take(np.minimum(np.broadcast_to(length, len(self)), self.N), self.owner)
     return np.maximum((length - self.first + self.period - 1) // self.period, 0)
 
 # %% ../nbs/00_features.ipynb #80e840db
@@ -51,15 +52,15 @@ def total(self:Path,
     if np.shape(values) != self.token.shape: raise ValueError(f"{np.shape(values)} values do not go with {len(self.token)} steps")
     return np.add.reduceat(values, self.start, dtype=float)
 
-# %% ../nbs/00_features.ipynb #db1a1e88
+# %% ../nbs/00_features.ipynb #3c2d551f
 @patch
 def tokens(self:Path) -> np.ndarray:  # shape (n, N)
     "The responses, token by token."
     end = np.append(self.start[1:], len(self.token))
-    steps, cycle = (end - self.start)[:, None], self.period[end - 1][:, None]
-    i = np.arange(self.N)
+    steps, cycle = (array[:, None].astype(np.int32) for array in (end - self.start, self.period[end - 1]))
+    i = np.arange(self.N, dtype=np.int32)
     i = np.where(i < steps, i, steps - cycle + (i - steps) % cycle)
-    return self.token[self.start[:, None] + i]
+    return np.take(self.token, self.start[:, None] + i)
 
 # %% ../nbs/00_features.ipynb #075dd276
 @patch
@@ -71,7 +72,7 @@ def agreement(self:Path,
     wrong = self.tokens() != y
     return np.where(wrong.any(1), wrong.argmax(1), self.N)
 
-# %% ../nbs/00_features.ipynb #7b3d6d08
+# %% ../nbs/00_features.ipynb #f3a67508
 @patch
 def verified_prefix(self:Path,
     log_q,  # log-probability (nats) with which a behavior takes each step, shape (steps,)
@@ -80,9 +81,9 @@ def verified_prefix(self:Path,
     "Draw the length of the prefix that a behavior gets right: P(L >= i) = q_1 ... q_i."
     cost, on_cycle = np.minimum(-log_q, 100), self.period < self.N
     cumulative = np.cumsum(cost)
-    cumulative -= (cumulative[self.start] - cost[self.start])[self.owner]
-    lap = np.where(on_cycle, self.total(np.where(on_cycle, cost, 0))[self.owner], np.inf)
-    left = rng.standard_exponential(len(self))[self.owner] - cumulative
+    cumulative -= np.take(cumulative[self.start] - cost[self.start], self.owner)
+    lap = np.where(on_cycle, np.take(self.total(np.where(on_cycle, cost, 0)), self.owner), np.inf)
+    left = np.take(rng.standard_exponential(len(self)), self.owner) - cumulative
     taken = np.where(left >= 0, 1 + np.floor(np.maximum(left, 0) / np.maximum(lap, 1e-300)), 0)
     return self.total(np.minimum(taken, self.count())).astype(int)
 
@@ -94,24 +95,29 @@ def check_integer(name, value, least):
     if value < least: raise ValueError(f"{name} must be at least {least}, got {value}")
     return value
 
-# %% ../nbs/00_features.ipynb #d1a3136c
+# %% ../nbs/00_features.ipynb #287cf15b
 def _each(W, x):
     "How many contexts each matrix of W meets."
     if W.ndim == 2: return len(x)
     if len(x) % len(W): raise ValueError(f"{len(x)} contexts do not make {len(W)} equal groups, one for each policy of the stack")
     return len(x) // len(W)
 
-def _apply(h, W, replicate):
-    "The products of vectors `h` with the matrix of W that is theirs, shape (len(h), k)."
-    return h @ W if W.ndim == 2 else np.matmul(h[:, None], W[replicate])[:, 0]
+def _product(x, W):
+    "The products of contexts with the matrix of W that is theirs, shape (n, k)."
+    return x @ W if W.ndim == 2 else np.matmul(x.reshape(len(W), -1, x.shape[1]), W).reshape(len(x), -1)
 
-def _outer(x, row, G, replicates):
+def _sums(G, index, size):
+    "The sums of the rows of `G` that have equal `index` below `size`, shape (size, k)."
+    k = G.shape[1]
+    return np.bincount(np.add.outer(k * index, np.arange(k)).ravel(), G.ravel(), minlength=size * k).reshape(size, k)
+
+def _outer(x, row, G, replicates, out=None):
     "The sums of the outer products of `x[row]` and `G` over the places of each replicate, shape (replicates, d, k)."
-    if replicates == 1: return (np.take(x, row, axis=0).T @ G)[None]
-    by_row = np.add.reduceat(G, np.searchsorted(row, np.arange(len(x))))
-    return np.matmul(x.reshape(replicates, -1, x.shape[1]).swapaxes(1, 2), by_row.reshape(replicates, -1, G.shape[1]))
+    if replicates == 1: return np.matmul(np.take(x, row, axis=0).T, G[None], out=out)
+    by_row = _sums(G, row, len(x)).reshape(replicates, -1, G.shape[1])
+    return np.matmul(x.reshape(replicates, -1, x.shape[1]).swapaxes(1, 2), by_row, out=out)
 
-# %% ../nbs/00_features.ipynb #35e33f4d
+# %% ../nbs/00_features.ipynb #d1a1a592
 @dataclass(frozen=True)
 class Encoder:
     "A frozen feature map h(x, prefix) that reads the prefix as a finite automaton."
@@ -131,10 +137,17 @@ class Encoder:
     def advance(self, state, token): "States after reading `token` in `state`, both of shape (places,)."; raise NotImplementedError
     def h(self, x, row, state): "Features at places given by `row` and `state`, shape (places, m)."; raise NotImplementedError
 
+    def states(self, y):
+        "States in which the tokens of responses y are chosen, shape (n, N)."
+        states = np.empty(y.shape, dtype=int)
+        states[:, 0] = self.start
+        for i in range(1, y.shape[1]): states[:, i] = self.advance(states[:, i-1], y[:, i-1])
+        return states
+
     def logits(self, W, x):
         "A function of `row` and `state`, both (places,), that gives the logits there, (places, k)."
-        each = _each(W, x)
-        return lambda row, state: _apply(self.h(x, row, state), W, row // each)
+        each, stack = _each(W, x), W.reshape(-1, *W.shape[-2:])
+        return lambda row, state: np.matmul(self.h(x, row, state)[:, None], stack[row // each])[:, 0]
 
     def pull_back(self, x, row, state, G, replicates=1):
         "The transpose of `logits`: the (replicates, m, k) gradient on W that goes with a gradient `G` on the logits, shape (places, k)."
@@ -175,7 +188,7 @@ def as_length(self:Encoder,
     if longest is not None and N > longest: raise ValueError(f"responses may have at most the {longest} tokens of {self}, got N={N}")
     return N
 
-# %% ../nbs/00_features.ipynb #7d1f03ae
+# %% ../nbs/00_features.ipynb #4ada0b8f
 @patch
 def path(self:Encoder,
     y,  # responses, shape (n, N)
@@ -183,10 +196,7 @@ def path(self:Encoder,
     "The path of given responses: every token is a step, equal states of a response are one place."
     y = self.as_tokens(y)
     n, N = len(y), self.as_length(y.shape[1])
-    code = np.empty((n, N), dtype=int)
-    code[:, 0] = self.start
-    for i in range(1, N): code[:, i] = self.advance(code[:, i-1], y[:, i-1])
-    code += self.n_states * np.arange(n)[:, None]
+    code = self.states(y) + self.n_states * np.arange(n)[:, None]
     visited = np.zeros(n * self.n_states, dtype=bool)
     visited[code] = True
     index = np.cumsum(visited) - 1
@@ -194,7 +204,7 @@ def path(self:Encoder,
     return Path(self, N, row, state, place=index[code].ravel(), token=y.ravel(), first=np.tile(np.arange(N), n),
                 period=np.full(n * N, N), start=np.arange(0, n * N, N))
 
-# %% ../nbs/00_features.ipynb #77099500
+# %% ../nbs/00_features.ipynb #cddfc943
 class LastToken(Encoder):
     "h = [x ; one-hot of the previous token], W of shape (d + k, k)."
     @property
@@ -205,21 +215,23 @@ class LastToken(Encoder):
     def start(self): return self.k
     def advance(self, state, token): return token
 
+    def states(self, y): return np.hstack([np.full((len(y), 1), self.start), y[:, :-1]])
     def h(self, x, row, state): return np.hstack([x[row], np.eye(self.k + 1, self.k)[state]])
 
     def logits(self, W, x):
         each, no_token = _each(W, x), np.zeros((*W.shape[:-2], 1, self.k))
-        by_context = _apply(x, W[..., :self.d, :], np.arange(len(x)) // each)
+        by_context = _product(x, W[..., :self.d, :])
         by_token = np.concatenate([W[..., self.d:, :], no_token], axis=-2).reshape(-1, self.k)
         return lambda row, state: np.take(by_context, row, axis=0) + np.take(by_token, row // each * self.n_states + state, axis=0)
 
     def pull_back(self, x, row, state, G, replicates=1):
-        replicate = row // (len(x) // replicates)
-        bins = (self.k * (replicate * self.n_states + state)[:, None] + np.arange(self.k)).ravel()
-        by_token = np.bincount(bins, G.ravel(), minlength=replicates * self.n_states * self.k).reshape(replicates, self.n_states, self.k)
-        return np.concatenate([_outer(x, row, G, replicates), by_token[:, :self.k]], axis=1)
+        m, replicate = self.n_features, row // (len(x) // replicates)
+        index = np.where(state < self.k, replicate * m + self.d + state, replicates * m)  # "none yet" has no row in W: a last one to drop
+        back = _sums(G, index, replicates * m + 1)[:-1].reshape(replicates, m, self.k)
+        _outer(x, row, G, replicates, out=back[:, :self.d])
+        return back
 
-# %% ../nbs/00_features.ipynb #f4779eeb
+# %% ../nbs/00_features.ipynb #904dd428
 class ContextOnly(Encoder):
     "h = x, W of shape (d, k): all tokens of a response are alike."
     n_states = 1
@@ -229,7 +241,8 @@ class ContextOnly(Encoder):
     def h(self, x, row, state): return x[row]
 
     def logits(self, W, x):
-        by_context = _apply(x, W, np.arange(len(x)) // _each(W, x))
+        _each(W, x)
+        by_context = _product(x, W)
         return lambda row, state: np.take(by_context, row, axis=0)
 
     def pull_back(self, x, row, state, G, replicates=1): return _outer(x, row, G, replicates)

@@ -79,7 +79,7 @@ class RunInterrupted(KeyboardInterrupt):
         super().__init__(f"stopped after {run.steps} steps, which are in .run")
         self.run = run
 
-# %% ../nbs/06_train.ipynb #13e05613
+# %% ../nbs/06_train.ipynb #00a7250a
 def _bill(policy, cost, n):
     "The cost of a batch of n responses: of all, or for each replicate of a stack."
     sums = [policy.by_replicate(np.broadcast_to(each, n)).sum(axis=-1) for each in (cost.queries, cost.labels)]
@@ -97,10 +97,14 @@ def _step(run, x, path, behavior, reward, stepsize, rng) -> Run:
     credited = correct.path.count(reward.credit(verified, N))
     if reward.sparse: g = correct.score(credited * behavior.weight(correct))
     else: g = policy.forward(x, y).score(reward.advantages(verified, N))
-    with np.errstate(over="ignore", invalid="ignore"): change, state = stepsize.update(g / (n // policy.replicates), run.stepsize_state)
-    if not np.isfinite(change).all(): raise ValueError(f"training diverged at step {run.steps}: a smaller step size is needed")
+    g /= n // policy.replicates
+    with np.errstate(over="ignore", invalid="ignore"):
+        change, state = stepsize.update(g, run.stepsize_state)
+        W = policy.W + change
+    try: moved = LinearPolicy(policy.encoder, W)
+    except ValueError as error: raise ValueError(f"training diverged at step {run.steps}: a smaller step size is needed") from error
     return replace(
-        run, policy=LinearPolicy(policy.encoder, policy.W + change), stepsize_state=state, steps=run.steps + 1,
+        run, policy=moved, stepsize_state=state, steps=run.steps + 1,
         ledger=run.ledger + _bill(policy, cost, n),
         error_sum=run.error_sum + _mean(policy, -np.expm1(correct.log_likelihood())),
         path_sum=run.path_sum + _mean(policy, -np.expm1(correct.path.total(credited * correct.log_p))))
@@ -127,7 +131,7 @@ def _check_parts(task, policy, behavior, reward, stepsize):
     if policy.W.ndim == 3 and reward.baseline and reward.group_size is None:
         raise ValueError("a baseline over the whole batch would mix the policies of a stack: give the reward a group_size")
 
-# %% ../nbs/06_train.ipynb #2bd09527
+# %% ../nbs/06_train.ipynb #47f720f3
 def train(
     task: Task,  # contexts and correct responses
     policy: LinearPolicy,  # where to start; a stack of R policies makes R runs in lockstep
@@ -152,7 +156,7 @@ def train(
     held_out, choice = rng.spawn(2)  # draws of their own: what is evaluated or kept does not change the run
     evaluate = evaluate or held_out_error(task, rng=held_out)
     run = Run(policy, stepsize.init(policy.W))
-    np.empty(2**24, np.uint8)  # allocated and freed at once, see above
+    np.empty(2**25 - 2**16, np.uint8)  # allocated and freed at once, see above
     with threadpool_limits(1):
         try:
             for step in progress(range(steps)):

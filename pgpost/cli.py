@@ -430,7 +430,7 @@ def _folder(text):
     if not text.strip(): raise argparse.ArgumentTypeError("a folder is wanted, got an empty name")
     return Path(text)
 
-# %% ../nbs/15_cli.ipynb #e5cb33f9
+# %% ../nbs/15_cli.ipynb #3a6c62cd
 def _add_figure2(commands):
     "The options of `pgpost figure2`."
     sub = commands.add_parser("figure2", allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -451,7 +451,7 @@ def _add_theorems(commands):
         Writes theorems.csv with a row for each claim, a figure for each group of claims, and points.csv with what the figures show.
         Every run is kept as soon as it is complete, whatever stops the command; the same command goes on from there.""")
     sub.add_argument("--out", type=_folder, required=True, metavar="DIR", help="folder for the results: new, empty, or of an earlier theorems")
-    sub.add_argument("--quick", action="store_true", help="five points and 20 replicates for each claim: about two minutes on two cores instead of ten")
+    sub.add_argument("--quick", action="store_true", help="five points and 20 replicates for each claim: about two minutes on two cores instead of five")
     sub.set_defaults(run=theorems, parser=sub)
 
 # %% ../nbs/15_cli.ipynb #ddb33276

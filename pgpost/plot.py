@@ -103,7 +103,7 @@ def figure2(
         fig.legend(*right.get_legend_handles_labels(), loc="outside right center", title="pre-training\nstep")
     return fig
 
-# %% ../nbs/14_plot.ipynb #f57bb1df
+# %% ../nbs/14_plot.ipynb #a7b62e1c
 def _log_ticks(axis, values):
     "Ticks at powers of ten on a logarithmic axis, and at 2 and 5 times these where there are few powers."
     few = np.log10(values.max() / values.min()) < 2
@@ -115,7 +115,8 @@ def _claim(ax, row, points):
     "One claim: what was measured, its slope and the predicted one."
     logs = row.against.startswith("log "), row.quantity.startswith("log ")
     ax.set(xscale="log" if logs[0] else "linear", yscale="log" if logs[1] else "linear")
-    ax.errorbar(points.x, points.y, [points.y - points.low, points.high - points.y], fmt="o", color=PALETTE["outcome"])
+    below, above = (points.y - points.low).clip(lower=0), (points.high - points.y).clip(lower=0)  # where all replicates agree, rounding may not
+    ax.errorbar(points.x, points.y, [below, above], fmt="o", color=PALETTE["outcome"])
     x, y = (np.log(points[c]) if is_log else points[c] for c, is_log in zip("xy", logs))
     ends = np.array([x.min(), x.max()])
     lines = (row.measured, dict(color=PALETTE["outcome"], label=f"measured {row.measured:.2f}")), \
@@ -123,6 +124,8 @@ def _claim(ax, row, points):
     for slope, style in lines:
         line = y.mean() + slope * (ends - x.mean())
         ax.plot(np.exp(ends) if logs[0] else ends, np.exp(line) if logs[1] else line, **style)
+    if logs[1] and points.high.max() < 10 * points.low.min():  # a decade at least, so that flat looks flat
+        ax.set_ylim(np.sqrt(points.low.min() * points.high.max()) * np.array([.3, 3.3]))
     for axis, c, is_log in zip((ax.xaxis, ax.yaxis), "xy", logs):
         if is_log: _log_ticks(axis, points[c])
     ax.legend()

@@ -183,8 +183,8 @@ def theorems(args):
     print(f"{results.holds.sum()} of {len(results)} claims hold: the predicted slope is in the 95% interval, or within {theorem.TOLERANCE} of the measured one.")
     print(f"{perf_counter() - start:.1f} seconds; tables and figures are in {out.path}")
 
-# %% ../nbs/15_cli.ipynb #8c5e9187
-EXPERIMENTS = {"figure1": "pgpost.experiment:figure1_row"}
+# %% ../nbs/15_cli.ipynb #ca105810
+EXPERIMENTS = {"figure1": "pgpost.experiment:figure1_row", "figure2": "pgpost.experiment:figure2_rows", "theorem": "pgpost.theorem:measure"}
 
 # %% ../nbs/15_cli.ipynb #c6dc1623
 def _executor(args):

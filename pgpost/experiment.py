@@ -218,9 +218,9 @@ def cdf(self:Figure2,
     return pd.concat([pd.DataFrame(dict(step=step, log_a=log_a, share=coverage_profile(ll, log_a))) for step, ll in self.log_likelihood.items()],
                      ignore_index=True)
 
-# %% ../nbs/12_experiment.ipynb #8f803d8a
+# %% ../nbs/12_experiment.ipynb #16cdd67a
 def figure2_rows(
-    setting: dict,  # fields of a `Figure2`
+    setting: Figure2,  # its fields, as a dict
 ) -> list:  # of dicts: step, eps, log_quantile (nats)
     "One run of a sweep over settings of Figure 2: the likelihood quantiles at 0.1 and 0.5."
     return Figure2(**setting).run().quantiles([.1, .5]).to_dict("records")

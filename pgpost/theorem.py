@@ -92,9 +92,9 @@ def _check_path_bound(run, s):
     if (run.path_sum > bound).any(): raise AssertionError(f"the path bound {bound:.4g} is broken by {run.path_sum.max():.4g} in {s}")
     return bound
 
-# %% ../nbs/13_theorem.ipynb #86a50859
+# %% ../nbs/13_theorem.ipynb #337de51b
 def measure(
-    setting: dict,  # fields of a `Setting`
+    setting: Setting,  # its fields, as a dict
 ) -> list:  # of dicts
     "Run the replicates of a setting. A row for each: steps and queries (to the target if there is one), error, summed error, path sum."
     s = Setting(**setting)

@@ -120,14 +120,17 @@ def _kept(iterate, run, rng):
     if iterate == "average": return run.kept + (W - run.kept) / t
     return np.where(t * rng.random((*W.shape[:-2], 1, 1)) < 1, W, run.kept)
 
-# %% ../nbs/06_train.ipynb #a0e8e405
+# %% ../nbs/06_train.ipynb #5bc94caa
 def _check_parts(task, policy, behavior, reward, stepsize):
     "Raise a `ValueError` if a part of the loop is not what it should be, or if policy and task do not fit."
     for name, part, kind in [("task", task, Task), ("policy", policy, LinearPolicy), ("behavior", behavior, Behavior),
                              ("reward", reward, Reward), ("stepsize", stepsize, StepSize)]:
         if not isinstance(part, kind): raise ValueError(f"{name} must be a {kind.__name__}, got {part!r}")
-    ours, theirs = policy.encoder, task.encoder
-    if (ours.d, ours.k) != (theirs.d, theirs.k): raise ValueError(f"a policy on {ours} does not fit a task on {theirs}")
+    proposer = behavior
+    while hasattr(proposer, "q"): proposer = proposer.q
+    for name, part in ("policy", policy), ("base policy q0", getattr(proposer, "q0", policy)):
+        ours, theirs = part.encoder, task.encoder
+        if (ours.d, ours.k) != (theirs.d, theirs.k): raise ValueError(f"a {name} on {ours} does not fit a task on {theirs}")
     if policy.W.ndim == 3 and reward.baseline and reward.group_size is None:
         raise ValueError("a baseline over the whole batch would mix the policies of a stack: give the reward a group_size")
 

@@ -167,7 +167,7 @@ def _save_theorems(results, points, out, start, quick):
                        "points.csv": lambda file: points.to_csv(file, index=False),
                        "run.json": lambda file: file.write_text(json.dumps(record, indent=2) + "\n")})
 
-# %% ../nbs/15_cli.ipynb #c12cc8e6
+# %% ../nbs/15_cli.ipynb #2519d317
 def theorems(args):
     "The paper's claims as sweeps, and the measured exponents beside the predicted ones."
     start = perf_counter()
@@ -180,7 +180,8 @@ def theorems(args):
         _save_theorems(results, points, out, start, args.quick)
     finally: out.drop_if_empty()
     print(results.round(3).to_string(index=False))
-    print(f"{results.holds.sum()} of {len(results)} claims hold: the predicted slope is in the 95% interval, or within {theorem.TOLERANCE} of the measured one.")
+    print(f"{results.holds.sum()} of {len(results)} claims hold: the predicted slope is in the 95% interval, "
+          f"or within {theorem.TOLERANCE} of the measured one.")
     print(f"{perf_counter() - start:.1f} seconds; tables and figures are in {out.path}")
 
 # %% ../nbs/15_cli.ipynb #ca105810

@@ -154,7 +154,7 @@ def figure1_row(
     row = Figure1(**setting).run().summary()
     return [{"off_support_centers" if name == "off_support" else name: value for name, value in row.items() if name != "seconds"}]
 
-# %% ../nbs/12_experiment.ipynb #88779164
+# %% ../nbs/12_experiment.ipynb #f7c9dd82
 PHASES = "restarted", "continued"
 
 @dataclass
@@ -174,7 +174,8 @@ class Figure2:
 
     def __post_init__(self):
         if self.optimizer not in PHASES: raise ValueError(f"optimizer must be one of {', '.join(PHASES)}, got {self.optimizer!r}")
-        for name, least in dict(seed=0, phases=0, phase_steps=1, samples=1, batch_size=1, test_size=1).items(): check_integer(name, getattr(self, name), least)
+        for name in "seed", "phases": check_integer(name, getattr(self, name), 0)
+        for name in "phase_steps", "samples", "batch_size", "test_size": check_integer(name, getattr(self, name), 1)
         self.setting = asdict(self)
         self.task = rademacher(self.d, self.k, self.N, rng=self.seed)
         train, test, self._steps_seed = np.random.SeedSequence(self.seed).spawn(3)
@@ -184,7 +185,7 @@ class Figure2:
         self._path = self.task.path(self._x)
         self.log_likelihood = {}  # nats, for each number of steps, shape (test_size,)
 
-# %% ../nbs/12_experiment.ipynb #7628aadd
+# %% ../nbs/12_experiment.ipynb #b2ded2f2
 @patch
 def run(self:Figure2,
     progress=iter,  # wraps the iterable of phases, such as `tqdm`
@@ -193,8 +194,9 @@ def run(self:Figure2,
     policy, state = LinearPolicy(self.task.encoder), 0.
     self.log_likelihood = {0: policy.log_likelihood(self._x, self._path)}
     for phase, seed in enumerate(progress(self._steps_seed.spawn(self.phases)), start=1):
-        run = pretrain(self._training, policy, steps=self.phase_steps, batch_size=self.batch_size, every=self.phase_steps, evaluate=lambda policy: {},
-                       stepsize=adagrad(self.learning_rate, initial=state if self.optimizer == "continued" else 0.), rng=seed)
+        run = pretrain(self._training, policy, steps=self.phase_steps, batch_size=self.batch_size, rng=seed,
+                       every=self.phase_steps, evaluate=lambda policy: {},
+                       stepsize=adagrad(self.learning_rate, initial=state if self.optimizer == "continued" else 0.))
         policy, state = run.policy, run.stepsize_state
         self.log_likelihood[phase * self.phase_steps] = policy.log_likelihood(self._x, self._path)
     return self

@@ -84,7 +84,7 @@ def figure1(
         _single_centers(axes[2], trajectories)
     return fig
 
-# %% ../nbs/14_plot.ipynb #eb21e9ea
+# %% ../nbs/14_plot.ipynb #9ad14e33
 def figure2(
     cdf,  # table of `Figure2.cdf`, or `cdf.csv`
     quantiles,  # table of `Figure2.quantiles`, or `quantiles.csv`
@@ -98,12 +98,14 @@ def figure2(
             curve, quantile = cdf.query("step == @step"), quantiles.query("step == @step")
             left.plot(curve.log_a / np.log(10), curve.share, color=colors[step])
             right.plot(quantile.eps, quantile.log_quantile / np.log(10), color=colors[step], label=f"{step:,d}")
-        left.set(title="Share of contexts below a likelihood", xlabel=r"$\log_{10}$ likelihood of $y^*$", ylabel="share of contexts", xlim=(-30, 1), ylim=(0, 1.02))
-        right.set(title="Likelihood quantile", xlabel=r"$\varepsilon$, fraction of contexts left out", ylabel=r"$\log_{10} Q(\varepsilon)$", xlim=(0, 1), ylim=(-30, 1))
+        left.set(title="Share of contexts below a likelihood", xlabel=r"$\log_{10}$ likelihood of $y^*$", xlim=(-30, 1),
+                 ylabel="share of contexts", ylim=(0, 1.02))
+        right.set(title="Likelihood quantile", xlabel=r"$\varepsilon$, fraction of contexts left out", xlim=(0, 1),
+                  ylabel=r"$\log_{10} Q(\varepsilon)$", ylim=(-30, 1))
         fig.legend(*right.get_legend_handles_labels(), loc="outside right center", title="pre-training\nstep")
     return fig
 
-# %% ../nbs/14_plot.ipynb #a7b62e1c
+# %% ../nbs/14_plot.ipynb #31663fb5
 def _log_ticks(axis, values):
     "Ticks at powers of ten on a logarithmic axis, and at 2 and 5 times these where there are few powers."
     few = np.log10(values.max() / values.min()) < 2
@@ -138,8 +140,9 @@ def theorems(
 ):  # a matplotlib `Figure`
     "A panel for each claim: the measured slope beside the predicted one."
     columns = min(3, len(results))
+    rows = -(-len(results) // columns)
     with theme():
-        fig, axes = plt.subplots(-(-len(results) // columns), columns, figsize=(4.2 * columns, 3.5 * -(-len(results) // columns)), squeeze=False, layout="constrained")
+        fig, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 3.5 * rows), squeeze=False, layout="constrained")
         for ax in axes.flat[len(results):]: ax.set_axis_off()
         for ax, row in zip(axes.flat, results.itertuples()): _claim(ax, row, points.query("claim == @row.claim"))
     return fig

@@ -201,8 +201,9 @@ def _queries(table): return table.queries
 def _sum(table): return table.summed_error
 def _length(table): return table.N
 
-# %% ../nbs/13_theorem.ipynb #0183bc11
-for _name, _power, _cap, _N in (("adaptive", 0, lambda N: 400, (4, 16, 64, 256, 1024, 4096)), ("constant", 1, lambda N: 130 * N, (16, 32, 64, 128, 256, 512)),
+# %% ../nbs/13_theorem.ipynb #30a2d8e2
+for _name, _power, _cap, _N in (("adaptive", 0, lambda N: 400, (4, 16, 64, 256, 1024, 4096)),
+                                ("constant", 1, lambda N: 130 * N, (16, 32, 64, 128, 256, 512)),
                                 ("squared", 1, lambda N: 25 * N + 400, (32, 64, 128, 256, 512, 1024))):
     _claim("step size", f"SGD, {_name} step", "log steps to error 0.1", "log N", _power, _steps, _length,
            [dict(algorithm="SGD", M=2, k=8, N=N, stepsize=_name, target=.1, max_steps=_cap(N)) for N in _N])
@@ -248,11 +249,12 @@ _claim("barrier", "Algorithm 2, no base support, length", "log queries to error 
 _claim("barrier", "Algorithm 2, no base support, vocabulary", "log queries to error 0.1", "log k", 1, _queries, lambda table: table.k,
        [dict(_bare, algorithm="Algorithm 2", k=k, N=16, m=_alg2_draws(k, 16)) for k in (16, 32, 64, 128, 256, 512)])
 
-# %% ../nbs/13_theorem.ipynb #ece4f435
+# %% ../nbs/13_theorem.ipynb #6e5839c2
 _alone = dict(instance="independent", M=1, k=4, target=.1)
 _claim("independent tokens", "SGD, independent tokens", "log steps to error 0.1", "log N", 1, _steps, _length,
        [dict(_alone, algorithm="SGD", N=N, max_steps=60 * N + 100) for N in (4, 8, 16, 32, 64)])
-_claim("independent tokens", "Algorithm 1, independent tokens", "log queries/N to error 0.1", "N", float(np.log(4)), lambda table: table.queries / table.N, _length,
+_claim("independent tokens", "Algorithm 1, independent tokens", "log queries/N to error 0.1", "N", float(np.log(4)),
+       lambda table: table.queries / table.N, _length,
        [dict(_alone, algorithm="Algorithm 1", N=N, m=2 * 4**N, max_steps=60 * N + 100) for N in (4, 6, 8, 12, 16, 20)])
 _claim("independent tokens", "Algorithm 2, independent tokens", "log queries to error 0.1", "log N", 2, _queries, _length,
        [dict(_alone, algorithm="Algorithm 2", N=N, m=_alg2_draws(4, N), max_steps=60 * N + 100) for N in (4, 8, 16, 32, 64)])
@@ -290,13 +292,14 @@ for _name in "on policy", "mean baseline", "leave-one-out", "group-normalized", 
     _claim("variants", f"{_name}, no base support", "log queries to error 0.9", "N", float(np.log(2)), _queries, _length,
            [dict(algorithm=_name, M=1, k=2, N=N, target=.9, max_steps=400 + 3 * 2**N) for N in (8, 9, 10, 11, 12, 13, 14)])
 
-# %% ../nbs/13_theorem.ipynb #da9ab160
+# %% ../nbs/13_theorem.ipynb #36b9d769
 def settings_of(
     claim: Claim,
     quick=False,  # five points and 20 replicates
 ) -> list:  # of dicts
     "The settings of a claim's sweep."
-    return [dict(setting, replicates=20) for setting in claim.settings[:5]] if quick else [dict(setting, replicates=64) for setting in claim.settings]
+    settings, replicates = (claim.settings[:5], 20) if quick else (claim.settings, 64)
+    return [dict(setting, replicates=replicates) for setting in settings]
 
 def theorems(
     quick=False,  # five points and 20 replicates

@@ -201,22 +201,24 @@ def run(self:Figure2,
         self.log_likelihood[phase * self.phase_steps] = policy.log_likelihood(self._x, self._path)
     return self
 
-# %% ../nbs/12_experiment.ipynb #8a77753f
+# %% ../nbs/12_experiment.ipynb #51af3bf3
 @patch
 def quantiles(self:Figure2,
-    eps=np.linspace(0, .99, 100),  # fractions of contexts
+    eps=None,  # fractions of contexts; 0, 0.01, ..., 0.99 if None
 ):
     "`DataFrame` with a row for each number of steps and eps: step, eps, log_quantile (nats)."
     import pandas as pd
+    if eps is None: eps = np.linspace(0, .99, 100)
     return pd.concat([pd.DataFrame(dict(step=step, eps=eps, log_quantile=likelihood_quantile(ll, eps))) for step, ll in self.log_likelihood.items()],
                      ignore_index=True)
 
 @patch
 def cdf(self:Figure2,
-    log_a=np.log(10) * np.linspace(-100, 0, 401),  # log-likelihoods, nats
+    log_a=None,  # log-likelihoods, nats; four to a decade from 1e-100 to 1 if None
 ):
     "`DataFrame` with a row for each number of steps and likelihood a: step, log_a (nats), share of the contexts below a."
     import pandas as pd
+    if log_a is None: log_a = np.log(10) * np.linspace(-100, 0, 401)
     return pd.concat([pd.DataFrame(dict(step=step, log_a=log_a, share=coverage_profile(ll, log_a))) for step, ll in self.log_likelihood.items()],
                      ignore_index=True)
 

@@ -415,7 +415,7 @@ def test_failures_fresh_and_export(tmp_path):
     ('run = "figure1"\n[grid]\nsteps = ["1"]', [], "sweep.toml: steps must be of type int, got '1'"),
     ('run = "figure1"\n[setting]\nsigma = "big"', [], "sweep.toml: sigma must be of type float, got 'big'"),
     ('run = "figure1"\n[grid]\nsteps = []', [], "there are no settings: a list in the grid is empty"),
-    ('run = "figure2"', [], "'figure2' is not an experiment or a module:function; did you mean 'figure1'?"),
+    ('run = "theorm"', [], "'theorm' is not an experiment or a module:function; did you mean 'theorem'?"),
     ('', [], 'an entry such as run = "figure1" is missing'),
     ('run = "figure1"', ["--workers", "2", "--scheduler", "tcp://a:1"], "not allowed with argument --workers"),
     ('run = "figure1"', ["--fresh", "--resume"], "not allowed with argument --fresh"),

@@ -100,7 +100,7 @@ def figure1(args):
         from pgpost.experiment import Figure1
         from tqdm import tqdm
         experiment = Figure1(seed=args.seed, steps=args.steps, rewards=args.rewards)
-        try: experiment.run(progress=partial(tqdm, unit="step"))
+        try: experiment.run(progress=partial(tqdm, unit="step"), parallel=True)
         except KeyboardInterrupt:
             if experiment.runs: _save_figure1(experiment, out, start, interrupted=True)
             raise

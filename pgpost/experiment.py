@@ -6,8 +6,10 @@
 __all__ = ['CONVENTIONS', 'OPTIMIZERS', 'PHASES', 'Figure1', 'figure1_row', 'Figure2', 'figure2_rows']
 
 # %% ../nbs/12_experiment.ipynb #1ec0226b
+from concurrent.futures import wait
 from dataclasses import asdict, dataclass
 from functools import partial
+from multiprocessing import get_context
 from time import perf_counter
 
 import numpy as np
@@ -16,6 +18,7 @@ from .features import check_integer
 from .policy import LinearPolicy
 from .quantile import coverage_profile, likelihood_quantile
 from .reward import Outcome, Process
+from .sweep import process_pool
 from .stepsize import adagrad, adaptive
 from .task import Task, finite_contexts, gaussian_mixture, rademacher
 from .train import RunInterrupted, post_train, pretrain
@@ -78,33 +81,83 @@ def _stepsize(self:Figure1):
 
 # %% ../nbs/12_experiment.ipynb #a6365acb
 @patch
+def _start_from(self:Figure1, base):
+    "Take a base run, and see which centers are off its support."
+    self.base, self.base_log_likelihood = base, self.center_log_likelihood(base.policy)
+    self.off = self.base_log_likelihood < np.log(self.off_support)
+
+@patch
+def _evaluate(self:Figure1, policy):
+    "What the history records."
+    ll = self.center_log_likelihood(policy)
+    return dict(test_error=self.test_error(policy), center_log_likelihood=ll,
+                off_support_likelihood=np.exp(ll[self.off]).mean() if self.off.any() else np.nan)
+
+@patch
+def _post_train(self:Figure1, name, progress):
+    "The run with one reward, as far as it got, its seconds, and whether it was stopped."
+    start, stopped = perf_counter(), False
+    try: run = post_train(self.task, self.base.policy, CONVENTIONS[self.rewards][name], steps=self.steps, batch_size=self.batch_size,
+                          stepsize=self._stepsize(), evaluate=self._evaluate, every=self.every, rng=self._post_seed, progress=progress)
+    except RunInterrupted as stop: run, stopped = stop.run, True
+    return run, perf_counter() - start, stopped
+
+@patch
+def _one_by_one(self:Figure1, progress):
+    "The results of `_post_train` with each reward, up to the first that was stopped."
+    stopped = False
+    for name in CONVENTIONS[self.rewards]:
+        if not stopped: yield (result := self._post_train(name, partial(progress, desc=name)))
+        stopped = result[-1]
+
+# %% ../nbs/12_experiment.ipynb #14c16eae
+def _listen(event):
+    "Keep the event that tells a worker to stop."
+    global _stop
+    _stop = event
+
+def _until_told(steps, progress):
+    "The steps, until the worker is told to stop."
+    for step in progress(steps):
+        if _stop.is_set(): raise KeyboardInterrupt
+        yield step
+
+def _work(setting, base, name, progress):
+    "`Figure1._post_train` in a worker."
+    experiment = Figure1(**setting)
+    experiment._start_from(base)
+    return experiment._post_train(name, partial(_until_told, progress=progress))
+
+@patch
+def _side_by_side(self:Figure1, progress):
+    "The results of `_post_train` with each reward, from two workers."
+    stop = get_context("spawn").Event()
+    with process_pool(2, _listen, stop) as pool:
+        futures = [pool.submit(_work, self.setting, self.base, name, partial(progress, desc=name, position=i))
+                   for i, name in enumerate(CONVENTIONS[self.rewards])]
+        try: wait(futures)
+        except KeyboardInterrupt: stop.set()
+        return [future.result() for future in futures]
+
+# %% ../nbs/12_experiment.ipynb #8e850f17
+def _silent(steps, desc, position=0):
+    "No progress bar."
+    return steps
+
+@patch
 def run(self:Figure1,
-    progress=lambda steps, desc: steps,  # wraps the iterable of steps of a phase, such as `tqdm`
+    progress=_silent,  # wraps the iterable of steps of a phase, such as `tqdm`
+    parallel: bool = False,  # post-train with both rewards at the same time, in two processes; not a bit changes
 ) -> Figure1:
     "Train the base policy, then post-train it with either reward. Raises `RunInterrupted` on Ctrl-C and keeps what is complete."
     start = perf_counter()
-    self.base = pretrain(self.task, steps=self.base_steps, batch_size=self.base_batch_size, stepsize=adagrad(self.learning_rate),
-                         evaluate=lambda policy: dict(test_error=self.test_error(policy)), every=self.every,
-                         rng=self._base_seed, progress=partial(progress, desc="base"))
+    self._start_from(pretrain(self.task, steps=self.base_steps, batch_size=self.base_batch_size, stepsize=adagrad(self.learning_rate),
+                              evaluate=lambda policy: dict(test_error=self.test_error(policy)), every=self.every,
+                              rng=self._base_seed, progress=partial(progress, desc="base")))
     self.seconds["base"] = perf_counter() - start
-    self.base_log_likelihood = self.center_log_likelihood(self.base.policy)
-    self.off = self.base_log_likelihood < np.log(self.off_support)
-
-    def evaluate(policy):
-        ll = self.center_log_likelihood(policy)
-        return dict(test_error=self.test_error(policy), center_log_likelihood=ll,
-                    off_support_likelihood=np.exp(ll[self.off]).mean() if self.off.any() else np.nan)
-
-    for name, reward in CONVENTIONS[self.rewards].items():
-        start = perf_counter()
-        try:
-            self.runs[name] = post_train(self.task, self.base.policy, reward, steps=self.steps, batch_size=self.batch_size,
-                                         stepsize=self._stepsize(), evaluate=evaluate, every=self.every,
-                                         rng=self._post_seed, progress=partial(progress, desc=name))
-        except RunInterrupted as stopped:
-            self.runs[name] = stopped.run
-            raise
-        finally: self.seconds[name] = perf_counter() - start
+    results = self._side_by_side(progress) if parallel else self._one_by_one(progress)
+    for name, (run, seconds, stopped) in zip(CONVENTIONS[self.rewards], results): self.runs[name], self.seconds[name] = run, seconds
+    if stopped: raise RunInterrupted(run)
     return self
 
 # %% ../nbs/12_experiment.ipynb #627fed16

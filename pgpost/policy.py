@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastcore.basics import patch
-from .features import Encoder, Path
+from .features import Encoder, LogitSum, Path, compiled, transitions
 
 # %% ../nbs/01_policy.ipynb #e4a27939
 class LinearPolicy:
@@ -56,6 +56,28 @@ class Forward:
     log_p: np.ndarray  # log-probability of each step, shape (steps,)
 
 # %% ../nbs/01_policy.ipynb #997d445c
+def _loop(loop, logits):
+    "The compiled `loop`, if there is one and the logits are a sum."
+    return isinstance(logits, LogitSum) and compiled(loop)
+
+def _shifted_loop(by_context, by_state, row, code):
+    "`_shifted`, place by place."
+    z = np.empty((len(row), by_context.shape[1]))
+    for p in range(len(row)):
+        largest = -np.inf
+        for t in range(z.shape[1]):
+            z[p, t] = by_context[row[p], t] + by_state[code[p], t]
+            largest = max(largest, z[p, t])
+        for t in range(z.shape[1]): z[p, t] -= largest
+    return z
+
+def _shifted(logits, row, state):
+    "The logits at places, less the largest of each place, shape (places, k)."
+    if loop := _loop(_shifted_loop, logits): return loop(logits.by_context, logits.by_state, row, logits.code(row, state))
+    z = logits(row, state)
+    z -= np.take_along_axis(z, z.argmax(axis=1)[:, None], axis=1)  # the maximum: several times as fast as max(axis=1)
+    return z
+
 @patch
 def forward(self:LinearPolicy,
     x,  # contexts, shape (n, d)
@@ -66,12 +88,11 @@ def forward(self:LinearPolicy,
     if not isinstance(y, Path): y = self.encoder.path(y)
     elif y.encoder != self.encoder: y = self.encoder.path(y.tokens())
     if len(x) != len(y): raise ValueError(f"{len(x)} contexts do not go with {len(y)} responses")
-    z = self.encoder.logits(self.W, x)(y.row, y.state)
-    z -= np.take_along_axis(z, z.argmax(axis=1)[:, None], axis=1)  # the maximum: several times as fast as max(axis=1)
-    log_p = z[y.place, y.token]
+    z = _shifted(self.encoder.logits(self.W, x), y.row, y.state)
+    log_p = np.take(z, self.encoder.k * y.place + y.token)
     np.exp(z, out=z)
     total = np.einsum('pk->p', z)
-    log_p -= np.log(total)[y.place]
+    log_p -= np.take(np.log(total), y.place)
     z /= total[:, None]
     return Forward(self, x, y, z, log_p)
 
@@ -100,20 +121,34 @@ def log_likelihood(self:LinearPolicy,
     return self.forward(x, y).log_likelihood()
 
 # %% ../nbs/01_policy.ipynb #e6598d72
+def _residuals_loop(p, place, token, weights):
+    "`_residuals`, step by step."
+    G, total = np.zeros(p.shape), np.zeros(len(p))
+    for s in range(len(place)):
+        G[place[s], token[s]] += weights[s]
+        total[place[s]] += weights[s]
+    for i in range(len(p)):
+        for t in range(p.shape[1]): G[i, t] += p[i, t] * -total[i]
+    return G
+
+def _residuals(p, place, token, weights):
+    "The sums of w (e_y - p) over the steps of each place, shape (places, k)."
+    if loop := compiled(_residuals_loop): return loop(p, place, token, weights)
+    G = p * -np.bincount(place, weights)[:, None]
+    G += np.bincount(p.shape[1] * place + token, weights, minlength=G.size).reshape(G.shape)
+    return G
+
 @patch
 def score(self:Forward,
     weights,  # weight of each step, shape (steps,); for tokens given as (n, N) that shape will do
 ) -> np.ndarray:  # shape of W
     "Gradient with respect to W of the weighted sum of the log-probabilities of the steps."
-    weights, path, k = np.asarray(weights, dtype=float), self.path, self.policy.encoder.k
+    weights, path, encoder = np.asarray(weights, dtype=float), self.path, self.policy.encoder
     steps = path.token.shape
     if weights.shape != steps and (weights.shape != (len(path), path.N) or weights.size != steps[0]):
         raise ValueError(f"weights of shape {weights.shape} do not go with {len(path)} responses of {path.N} tokens and {steps[0]} steps")
-    weights = weights.ravel()
-    G = self.p * -np.bincount(path.place, weights)[:, None]
-    G += np.bincount(k * path.place + path.token, weights, minlength=G.size).reshape(G.shape)
-    back = self.policy.encoder.pull_back(self.x, path.row, path.state, G, self.policy.replicates)
-    return back.reshape(self.policy.W.shape)
+    G = _residuals(self.p, path.place, path.token, weights.ravel())
+    return encoder.pull_back(self.x, path.row, path.state, G, self.policy.replicates).reshape(self.policy.W.shape)
 
 # %% ../nbs/01_policy.ipynb #3fce6054
 @patch
@@ -149,6 +184,14 @@ class _Tables:
         return token
 
 # %% ../nbs/01_policy.ipynb #0aa82668
+def _draws(rng, N, n, k, explore):
+    "A uniform number for every token, and the tokens that replace what it gives: -1 where none does, and nothing at all without exploration."
+    u, replaced = np.empty((N, n)), np.full((N if explore else 0, n), -1)
+    for i in range(N):
+        rng.random(out=u[i])
+        if explore: replaced[i] = np.where(rng.random(n) < explore, rng.integers(k, size=n), -1)
+    return u, replaced
+
 @patch
 def sample(self:LinearPolicy,
     x,  # contexts, shape (n, d)
@@ -158,9 +201,17 @@ def sample(self:LinearPolicy,
 ) -> np.ndarray:  # shape (n, N)
     "Draw one response for each context."
     if not 0 <= explore <= 1: raise ValueError(f"explore must be a probability, got {explore}")
-    rng, x, N, encoder = np.random.default_rng(rng), self.encoder.as_contexts(x), self.encoder.as_length(N), self.encoder
-    n, S, k = len(x), encoder.n_states, encoder.k
-    logits, row, state, y = encoder.logits(self.W, x), np.arange(n), np.full(n, encoder.start), np.empty((N, n), dtype=int)
+    x, N, encoder = self.encoder.as_contexts(x), self.encoder.as_length(N), self.encoder
+    u, replaced = _draws(np.random.default_rng(rng), N, len(x), encoder.k, explore)
+    logits = encoder.logits(self.W, x)
+    if loop := _loop(_sample_loop, logits): return loop(logits.by_context, logits.by_state, logits.each, transitions(encoder), encoder.start, u, replaced)
+    return _sample(encoder, logits, u, replaced)
+
+# %% ../nbs/01_policy.ipynb #0222c1f1
+def _sample(encoder, logits, u, replaced):
+    "The responses that the draws give, shape (n, N), position by position."
+    (N, n), S, k = u.shape, encoder.n_states, encoder.k
+    row, state, y = np.arange(n), np.full(n, encoder.start), np.empty((N, n), dtype=int)
     place, tables = np.full(n * S, -1), _Tables(n * min(S, N), k)  # place[row, state]: where its table is, if it has one
     for i in range(N):
         code = S * row + state
@@ -168,21 +219,40 @@ def sample(self:LinearPolicy,
         if at.min() < 0:
             new = np.flatnonzero(at < 0)
             at[new] = place[code[new]] = tables.add(logits(row[new], state[new]))
-        token = tables.draw(at, rng.random(n))
-        if explore: token = np.where(rng.random(n) < explore, rng.integers(k, size=n), token)
-        state = encoder.advance(state, token)
-        y[i] = token
+        y[i] = tables.draw(at, u[i])
+        if len(replaced): y[i] = np.where(replaced[i] < 0, y[i], replaced[i])
+        state = encoder.advance(state, y[i])
     return np.ascontiguousarray(y.T)
 
+# %% ../nbs/01_policy.ipynb #06443374
+def _sample_loop(by_context, by_state, each, transition, start, u, replaced):
+    "`_sample`, response by response."
+    (N, n), (S, k) = u.shape, transition.shape
+    y, cdf, top, owner = np.empty((n, N), np.int64), np.empty((S, k)), np.empty(S, np.int64), np.full(S, -1)
+    for row in range(n):
+        state, offset = start, row // each * S
+        for i in range(N):
+            c = cdf[state]
+            if owner[state] != row:  # the table is of an earlier response
+                for t in range(k): c[t] = by_context[row, t] + by_state[offset + state, t]
+                owner[state], top[state] = row, np.argmax(c)
+                largest, total = c[top[state]], 0.
+                for t in range(k):
+                    total += np.exp(c[t] - largest)
+                    c[t] = total
+                for t in range(k): c[t] /= total
+            token = top[state]
+            if c[token] <= u[i, row] or (token > 0 and c[token - 1] > u[i, row]):
+                token = 0
+                while c[token] <= u[i, row]: token += 1
+            if len(replaced) and replaced[i, row] >= 0: token = replaced[i, row]
+            y[row, i], state = token, transition[state, token]
+    return y
+
 # %% ../nbs/01_policy.ipynb #132d1252
-@patch
-def greedy(self:LinearPolicy,
-    x,  # contexts, shape (n, d)
-    N,  # tokens in a response
-) -> Path:
-    "The responses that take the most likely token at every step."
-    x, N, n, encoder = self.encoder.as_contexts(x), self.encoder.as_length(N), len(x), self.encoder
-    logits, row, state = encoder.logits(self.W, x), np.arange(n), np.full(n, encoder.start)
+def _walk(encoder, logits, n, N):
+    "States and tokens of greedy walks, response by response, and for each walk the number of its steps and the length of the cycle that closes it (N if none does)."
+    row, state = np.arange(n), np.full(n, encoder.start)
     seen = np.full((n, encoder.n_states), -1, dtype=np.int32)  # position at which a response was in a state
     steps, cycle, walked = np.full(n, N), np.full(n, N), []
     for i in range(N):
@@ -197,14 +267,41 @@ def greedy(self:LinearPolicy,
         steps[ended], cycle[ended] = i + 1, i + 1 - before[closed]
         row, state = row[walking], state[walking]
         if len(row) == 0: break
-    return _assemble(encoder, N, walked, steps, cycle)
-
-# %% ../nbs/01_policy.ipynb #dd45821f
-def _assemble(encoder, N, walked, steps, cycle):
-    "The `Path` of a walk recorded as a (row, state, token) for each position, closed after `steps` into a `cycle`."
     row, state, token = (np.concatenate(parts) for parts in zip(*walked))
     order = np.argsort(row, kind="stable")
-    row, start, index = row[order], np.cumsum(steps) - steps, np.arange(len(row))
-    first = index - start[row]
-    period = np.where(first >= (steps - cycle)[row], cycle[row], N)
-    return Path(encoder, N, row, state[order], place=index, token=token[order], first=first, period=period, start=start)
+    return state[order], token[order], steps, cycle
+
+# %% ../nbs/01_policy.ipynb #dd45821f
+def _walk_loop(by_context, by_state, each, transition, start, N):
+    "`_walk`, response by response."
+    n, S = len(by_context), len(transition)
+    states, tokens, end = np.empty(n * min(S, N), np.int64), np.empty(n * min(S, N), np.int64), 0
+    steps, cycle, seen = np.empty(n, np.int64), np.full(n, N), np.full(S, -1)
+    for row in range(n):
+        state, first, offset = start, end, row // each * S
+        while end - first < N and seen[state] < first:
+            token, largest = 0, -np.inf
+            for t in range(by_context.shape[1]):
+                z = by_context[row, t] + by_state[offset + state, t]
+                if z > largest: token, largest = t, z
+            states[end], tokens[end], seen[state] = state, token, end
+            state, end = transition[state, token], end + 1
+        steps[row] = end - first
+        if end - first < N: cycle[row] = end - seen[state]
+    return states[:end], tokens[:end], steps, cycle
+
+@patch
+def greedy(self:LinearPolicy,
+    x,  # contexts, shape (n, d)
+    N,  # tokens in a response
+) -> Path:
+    "The responses that take the most likely token at every step."
+    x, N, encoder = self.encoder.as_contexts(x), self.encoder.as_length(N), self.encoder
+    logits, n = encoder.logits(self.W, x), len(x)
+    if loop := _loop(_walk_loop, logits): walk = loop(logits.by_context, logits.by_state, logits.each, transitions(encoder), encoder.start, N)
+    else: walk = _walk(encoder, logits, n, N)
+    state, token, steps, cycle = walk
+    row, start, place = np.repeat(np.arange(n), steps), np.cumsum(steps) - steps, np.arange(len(state))
+    first = place - np.take(start, row)
+    period = np.where(first >= np.take(steps - cycle, row), np.take(cycle, row), N)
+    return Path(encoder, N, row, state, place, token, first, period, start)

@@ -384,21 +384,24 @@ def _end_with(pipe):
     with suppress(EOFError): pipe.recv()
     os._exit(1)
 
-def _start_worker(pipe):
+def _start_worker(pipe, setup, args):
     "Set up a worker process of a pool."
     os.environ["OMP_NUM_THREADS"] = "1"  # for libraries that are loaded later
     threadpool_limits(1)  # for those that are there
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the one with the pool sees to its workers
     Thread(target=_end_with, args=(pipe,), daemon=True).start()
+    if setup: setup(*args)
 
 @contextmanager
 def process_pool(
     workers,  # number of processes
+    setup=None,  # importable function that each of them calls first
+    *args,  # its arguments
 ):
     "An executor with worker processes on this machine, which end at once if there is an error."
     context = get_context("spawn")
     listen, hold = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (listen,))
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (listen, setup, args))
     with listen, hold:
         try: yield pool
         except BaseException:

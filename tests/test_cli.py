@@ -118,12 +118,13 @@ def interrupt_when(word, out, *args):
 
 
 def test_interrupt_keeps_what_is_complete(tmp_path):
-    code, said = interrupt_when(b"process:", tmp_path / "out", "--steps", "1000")
+    code, said = interrupt_when(b"process:   1%", tmp_path / "out", "--steps", "20000")
     assert code == 130 and "interrupted" in said and "Traceback" not in said
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == FILES
     history, record = pd.read_csv(tmp_path / "out/history.csv"), json.loads((tmp_path / "out/run.json").read_text())
     last = history.groupby("reward").step.max()
-    assert last["outcome"] == 1000 and last["process"] == record["summary"]["process_steps"] < 1000 and record["interrupted"]
+    for name in "outcome", "process": assert last[name] == record["summary"][f"{name}_steps"] < 20000
+    assert last["process"] >= 100 and record["interrupted"]
 
 
 def test_interrupt_before_anything_is_complete_leaves_nothing(tmp_path):

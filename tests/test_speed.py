@@ -1,6 +1,7 @@
 "What is fast is equal to what is plain."
 import numpy as np
 import pytest
+from pgpost.experiment import Figure1
 from pgpost.features import ContextOnly, Encoder, LastToken, Position
 from pgpost.policy import LinearPolicy
 
@@ -44,3 +45,10 @@ def test_a_walk_of_any_cycle_is_the_greedy_response(N):
         path, token, expected = LinearPolicy(LastToken(1, 4), W).greedy([[1.]], N), 2, []
         for _ in range(N): expected, token = [*expected, token], follow[token]
         assert path.tokens().tolist() == [expected] and path.count().sum() == N
+
+
+def test_figure1_in_two_processes_is_the_same():
+    small = dict(seed=2, steps=70, d=8, k=8, N=32, n_components=8, base_steps=40, base_batch_size=64, batch_size=64, off_support=1e-5)
+    one, two = Figure1(**small).run(), Figure1(**small).run(parallel=True)
+    for name in "outcome", "process": np.testing.assert_array_equal(one.runs[name].policy.W, two.runs[name].policy.W)
+    for table in "history", "trajectories", "centers": assert getattr(one, table)().to_csv() == getattr(two, table)().to_csv()

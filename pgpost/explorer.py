@@ -78,14 +78,14 @@ def _words(
            f"'these reach α ≥ 10^' + format({reach}, '.1f'))")
     spent = "(datum.paid ? datum.contexts + datum.search + datum.L * draws * eps * T : T * (1 + datum.L * draws))"
     lines = [
-        _text(alt, page, "8", "'T = ' + format(T, ',') + ' contexts, for an error of 2ε = ' + format(2 * eps, '.2~g')", fontWeight="bold"),
+        _text(alt, page, "8", "'T = ' + format(T, ',d') + ' contexts, for an error of 2ε = ' + format(2 * eps, '.2~g')", fontWeight="bold"),
         _text(alt, page, "28",
               f"'barrier min(1/α, k^N) = ' + (log_alpha > barrier ? '1/α' : 'k^N') + ' = ' + {_number('pow(10, min(-log_alpha, -barrier))')}"),
         _text(alt, here, "50 + 20 * datum.row",
               f"datum.reward + ': ' + {_number('datum.queries')} + ' queries, largest: ' + {term} + ', ' + "
               f"format({largest} / datum.queries, '.0%')", dx=14),
         _text(alt, page, "102", "'Terms of the bound (log scale)'", fontWeight="bold"),
-        _text(alt, page, "240", "'With m = ' + format(draws, ',') + (draws == 1 ? ' draw' : ' draws')", fontWeight="bold"),
+        _text(alt, page, "240", "'With m = ' + format(draws, ',d') + (draws == 1 ? ' draw' : ' draws')", fontWeight="bold"),
         _text(alt, here, "260 + 40 * datum.row",
               f"datum.reward + ' needs ' + {_number('datum.m')} + ': α is ' + (datum.paid ? 'within' : 'out of') + ' reach'", dx=14),
         _text(alt, here, "278 + 40 * datum.row", f"{can} + '; at most ' + {_number(spent)} + ' queries'", dx=14, fontSize=12)]

@@ -78,7 +78,7 @@ def _words(
            f"'these reach α ≥ 10^' + format({reach}, '.1f'))")
     spent = "(datum.paid ? datum.contexts + datum.search + datum.L * draws * eps * T : T * (1 + datum.L * draws))"
     lines = [
-        _text(alt, page, "8", "'T = ' + format(T, ',d') + ' contexts, for an error of 2ε = ' + format(2 * eps, '.2~g')", fontWeight="bold"),
+        _text(alt, page, "8", "'T = ' + format(T, ',d') + ' contexts, error 2ε = ' + format(2 * eps, '.2~g')", fontWeight="bold"),
         _text(alt, page, "28",
               f"'barrier min(1/α, k^N) = ' + (log_alpha > barrier ? '1/α' : 'k^N') + ' = ' + {_number('pow(10, min(-log_alpha, -barrier))')}"),
         _text(alt, here, "50 + 20 * datum.row",

@@ -1,4 +1,5 @@
 "What the explorer draws, against the calculators: read back from the picture and from a browser."
+import json
 import re
 import sys
 from html import unescape
@@ -12,6 +13,7 @@ from pgpost.bounds import algorithm1_budget, algorithm2_budget, path_bound
 alt, vlc = pytest.importorskip("altair"), pytest.importorskip("vl_convert")
 from pgpost.explorer import _HEIGHT, _LARGEST, _SLIDERS, _TOP, explorer  # noqa: E402
 
+NOTEBOOK = Path(__file__).parent.parent / "nbs/16_explorer.ipynb"
 DEFAULT = dict(k=16, N=16, log_alpha=-12, log_eps=-1, log_gamma=-1, log_m=6)
 LEAST, MOST = ({name: slider[i] for name, slider in _SLIDERS.items()} for i in (1, 2))
 UNIFORM = DEFAULT | dict(k=7, N=3, log_alpha=-20.3, log_m=2.8)
@@ -137,13 +139,39 @@ def test_without_altair_the_error_names_the_extra(monkeypatch):
     with pytest.raises(ImportError, match=r"pip install 'pgpost\[explorer\]'"): explorer()
 
 
+def outputs(mime):
+    "What the notebook stores under a MIME type."
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return [output["data"][mime] for cell in cells for output in cell.get("outputs", []) if mime in output.get("data", {})]
+
+
+def test_notebook_stores_the_chart_of_the_code():
+    "For JupyterLab as data, with a picture beside it for everyone else."
+    [spec], pictures = outputs("application/vnd.vegalite.v5+json"), outputs("image/png")
+    assert spec["params"] == explorer().to_dict()["params"] and len(spec["layer"]) == len(explorer().to_dict()["layer"])
+    assert len(pictures) == 4 and len(set(pictures)) == 4
+
+
+def stored(page):
+    "The output that the notebook stores for the site, with scripts from a folder instead of the CDN."
+    html = "".join(*outputs("text/html"))
+    paths = re.findall(r"https://cdn.jsdelivr.net/npm/([^?\"]+)\?noext", html)
+    assert [path.split("@")[0] for path in paths] == ["vega", "vega-lib", "vega-lite", "vega-embed"]
+    for path in paths: (page.parent / path).write_text(vlc.javascript_bundle() if "embed" in path else "", encoding="utf-8")
+    page.write_text(f"<!DOCTYPE html><meta charset=utf-8>{html.replace('https://cdn.jsdelivr.net/npm', '.')}", encoding="utf-8")
+
+
+def inline(page): explorer().save(page, inline=True)
+
+
+@pytest.mark.parametrize("write", [inline, stored])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_sliders_in_a_browser(browser, tmp_path, width):  # noqa: F811
-    "Offline, with the keys of a real slider: the curve and the numbers follow, and nothing is wider than the page."
+def test_sliders_in_a_browser(browser, tmp_path, write, width):  # noqa: F811
+    "With the keys of a real slider: the curve and the numbers follow, and nothing is wider than the page."
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.ui import WebDriverWait
-    page = Path(tmp_path / "explorer.html")
-    explorer().save(page, inline=True)
+    page = tmp_path / "explorer.html"
+    write(page)
     resize(browser, width)
     browser.get(page.as_uri())
 
@@ -162,8 +190,9 @@ def test_sliders_in_a_browser(browser, tmp_path, width):  # noqa: F811
     words, new_curve = state()
     assert new_curve != curve
     assert number(re.search(r"outcome: (\S+) queries", words)[1]) == pytest.approx(outcome.queries, rel=6e-3)
-    inner, scroll, drawn, right = browser.execute_script("""return [innerWidth, document.documentElement.scrollWidth,
-        document.querySelector("svg.marks").getBoundingClientRect().width,
-        Math.max(...[...document.querySelectorAll("svg.marks text, input, label")].map(e => e.getBoundingClientRect().right))]""")
-    assert inner == width and scroll <= inner and right <= inner
-    assert drawn > .8 * inner
+    inner, scroll, drawn, texts_end, inputs_end = browser.execute_script("""
+        const box = selector => [...document.querySelectorAll(selector)].map(e => e.getBoundingClientRect())
+        const end = selector => Math.max(...box(selector).map(b => b.right))
+        return [innerWidth, document.documentElement.scrollWidth, box("svg.marks")[0].width, end("svg.marks text") - end("svg.marks"), end("input, label")]""")
+    assert inner == width and scroll <= inner and inputs_end <= inner
+    assert drawn > .8 * inner and texts_end <= 0

@@ -53,7 +53,7 @@ def _parameters(
                    T=f"ceil({_bound('x4')} / eps)", B=_bound("log(k * N * T)"))
     return sliders + [alt.param(name=name, expr=expression) for name, expression in derived.items()]
 
-# %% ../nbs/16_explorer.ipynb #2850e3e9
+# %% ../nbs/16_explorer.ipynb #dbc8aeed
 _HEIGHT, _TOP = 610, 350  # pixels: of the chart, and from its upper edge to the curves
 _LARGEST = 46  # decimal logarithm of the queries where the axis ends
 
@@ -138,7 +138,7 @@ def _curves(
             *[note.transform_filter(f"datum.side == {side}").mark_text(align=align, baseline="middle", dx=5 * side, fontSize=12)
               .encode(x, y=alt.value(_TOP - 9), text="line:N") for side, align in ((1, "left"), (-1, "right"))]]
 
-# %% ../nbs/16_explorer.ipynb #153fa168
+# %% ../nbs/16_explorer.ipynb #16c0ad1a
 def explorer(
     k=16,  # tokens in the vocabulary
     N=16,  # tokens in a response

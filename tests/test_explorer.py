@@ -193,6 +193,7 @@ def test_sliders_in_a_browser(browser, tmp_path, write, width):  # noqa: F811
     inner, scroll, drawn, texts_end, inputs_end = browser.execute_script("""
         const box = selector => [...document.querySelectorAll(selector)].map(e => e.getBoundingClientRect())
         const end = selector => Math.max(...box(selector).map(b => b.right))
-        return [innerWidth, document.documentElement.scrollWidth, box("svg.marks")[0].width, end("svg.marks text") - end("svg.marks"), end("input, label")]""")
+        return [innerWidth, document.documentElement.scrollWidth, box("svg.marks")[0].width,
+                end("svg.marks text") - end("svg.marks"), end("input, label")]""")
     assert inner == width and scroll <= inner and inputs_end <= inner
     assert drawn > .8 * inner and texts_end <= 0

@@ -79,6 +79,10 @@ def _contexts(eps, k, N, gamma):
     return T, path_bound(T, k, N, gamma) / (1 - np.exp(-1))
 
 # %% ../nbs/08_bounds.ipynb #6925ee0d
+def _power(k, N):
+    "k^N, infinite where that is more than a float can hold."
+    with np.errstate(over="ignore"): return np.float64(k)**N
+
 def algorithm1_budget(
     eps,  # share of contexts that may be left out, and half of the average error
     quantile,  # likelihood quantile of the base policy at `eps`; may be tiny, but not 0
@@ -89,7 +93,7 @@ def algorithm1_budget(
     "Contexts and queries that are enough for Algorithm 1 with outcome rewards (Cor. 3.6, constants derived)."
     _check(quantile=quantile)
     T, B = _contexts(eps, k, N, gamma)
-    m = np.ceil(2 * np.exp(min(-np.log(quantile), N * np.log(k))))
+    m = np.ceil(2 * min(1 / quantile, _power(k, N)))
     return Budget(m, T, T + m * (B + eps * T))
 
 def algorithm2_budget(
@@ -135,7 +139,7 @@ def search_queries(
     _check(k=k, N=N, gamma=gamma)
     if N * gamma**2 > 1 + 1e-9:
         raise ValueError(f"independent tokens have a margin of at most 1/sqrt(N) = {N**-.5:.3g}, got {gamma}")
-    if reward == "outcome": return (np.exp(N * np.log(k)) + 1) / (2 * N * gamma**2)
+    if reward == "outcome": return (_power(k, N) + 1) / (2 * N * gamma**2)
     if reward == "process": return (k + 1) / (2 * gamma**2)
     raise ValueError(f"reward must be 'outcome' or 'process', got {reward!r}")
 

@@ -17,7 +17,7 @@ def _budget(
     "Add the budget of each row to its chart: draws `m`, the three terms, their sum `queries`, and whether `m` can be paid."
     for name, expression in dict(
         L="datum.reward == 'outcome' ? 1 : N",
-        m0="2 * exp(min(-LN10 * datum.x, N * log(k)) / datum.L)",
+        m0="2 * min(pow(10, -datum.x / datum.L), pow(k, N / datum.L))",
         m="ceil(datum.m0 * (1 + log(datum.L)))",
         contexts="T",
         search="datum.L * (datum.reward == 'outcome' ? datum.m : datum.m0) * B",

@@ -32,7 +32,7 @@ def _written(node, lines) -> list:
 def _public(tree, owner=None):
     "Name, node and level of the heading for each public constant, function, class and method of a cell."
     for node in tree.body:
-        if isinstance(node, ast.Assign) and not owner: names = [t.id for t in node.targets if isinstance(t, ast.Name)]
+        if isinstance(node, ast.Assign) and not owner: names = [n.id for target in node.targets for n in ast.walk(target) if isinstance(getattr(n, "ctx", None), ast.Store) and hasattr(n, "id")]
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)): names = [f"{owner}.{node.name}" if owner else showdoc_nm(node)]
         else: names = []
         for name in names:

@@ -1,20 +1,26 @@
-"A real browser without a window, for the tests of what readers see."
+"A headless Chromium for the tests that need a browser; they are skipped where there is none."
 import shutil
 
 import pytest
 
+FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
-@pytest.fixture(scope="module")
-def browser(request):
-    "Chrome or Chromium. Skips where it or its driver is missing."
-    webdriver = pytest.importorskip("selenium.webdriver")
-    program = next(filter(None, map(shutil.which, ("google-chrome", "chromium", "chromium-browser"))), None)
-    driver = shutil.which("chromedriver")
-    if not (program and driver): pytest.skip("needs Chrome or Chromium and its chromedriver (Debian: apt-get install chromium chromium-driver)")
+
+@pytest.fixture
+def browser(tmp_path):
+    "A Selenium driver with a profile of its own."
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    chromium, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if not (chromium and driver): pytest.skip("needs chromium and chromedriver")
     options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "disable-quic", "no-first-run", "disable-background-networking",
-                 "disable-component-update", "disable-sync", "window-size=1280,1000"): options.add_argument(f"--{flag}")
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    request.addfinalizer(driver.quit)
-    return driver
+    options.binary_location = chromium
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]: options.add_argument(flag)
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+def resize(browser, width, height=900):
+    "Set the size of the page in CSS pixels, which the size of a window only bounds from above."
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", dict(width=width, height=height, deviceScaleFactor=1, mobile=False))

@@ -14,7 +14,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from browser import browser
+from browser import browser, resize
 from test_site import NBS, html_name, rendered
 
 PATIENCE = 300  # seconds before a condition counts as not met; far longer than anything takes
@@ -25,10 +25,10 @@ def wait(what, condition):
     return WebDriverWait(what, PATIENCE).until(condition)
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory, browser):
-    "Address of a JupyterLab with a copy of the notebooks, and settings of its own."
-    folder = tmp_path_factory.mktemp("lab")
+@pytest.fixture
+def lab(tmp_path, browser):
+    "From a notebook to its address in a JupyterLab that has a copy of the notebooks, and settings of its own."
+    folder = tmp_path / "lab"
     shutil.copytree(NBS, folder / "nbs", ignore=shutil.ignore_patterns(".*"))
     settings = folder / "settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
@@ -65,6 +65,7 @@ def test_a_parameter_is_changed_and_everything_is_run_again(lab, browser):
     def prompts(): return [e.text for e in find(".jp-Notebook .jp-CodeCell .jp-InputPrompt")]
     def outputs(): return "\n".join(e.text for e in find(".jp-Notebook .jp-OutputArea-output"))
 
+    resize(browser, 1280)
     browser.get(lab("learn/barrier.ipynb"))
     line = wait(browser, lambda _: next((e for e in find(".jp-Notebook .cm-line") if e.text.startswith("k, N = 4, 12")), None))
     assert "6.0e-08" in outputs() and "2.4e-04" not in outputs()
@@ -106,9 +107,8 @@ def site():
 
 @pytest.fixture(params=[1280, 400], ids=["desk", "phone"])
 def width(request, browser):
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": request.param, "height": 900, "deviceScaleFactor": 1, "mobile": request.param < 500})
-    yield request.param
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    resize(browser, request.param)
+    return request.param
 
 
 def sideways(browser) -> list:

@@ -130,6 +130,8 @@ def test_pages_do_not_scroll_sideways(site, browser, width, name):
     path = NBS / f"{name}.ipynb"
     browser.get(site + path.relative_to(NBS.parent).with_name(html_name(path)).as_posix())
     wait(browser, lambda b: b.execute_script("return document.readyState") == "complete")
+    browser.set_script_timeout(PATIENCE)
+    browser.execute_async_script("(window.MathJax?.startup?.promise ?? Promise.resolve()).then(arguments[0])")
     assert sideways(browser) == []
 
 

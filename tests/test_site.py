@@ -38,8 +38,8 @@ def page(path) -> list:
 
 def front(path) -> dict:
     "The options at the head of a notebook."
-    first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]
-    return yaml.safe_load("".join(first["source"]).strip().strip("-")) if first["cell_type"] == "raw" else {}
+    first = page(path)[0]
+    return yaml.safe_load(first["source"].strip().strip("-")) if first["cell_type"] == "raw" else {}
 
 
 def options(cell) -> dict:
@@ -116,8 +116,8 @@ def test_files_of_the_site_are_there():
 @notebooks
 def test_page_has_title_description_and_name(path):
     "Quarto takes the title from the first heading, and the description from the head of the notebook."
-    first = json.loads(path.read_text(encoding="utf-8"))["cells"][:2]
-    assert first[0]["cell_type"] == "raw" and re.match(r"# \S.*\n\n> \S", "".join(first[1]["source"]))
+    head, title = page(path)[:2]
+    assert head["cell_type"] == "raw" and title["cell_type"] == "markdown" and re.match(r"# \S.*\n\n> \S", title["source"])
     description = front(path).get("description", "")
     assert 15 <= len(description) <= 200 and "\n" not in description, "a sentence `description:` belongs into the raw cell at the top"
     if path.stem[0].isdigit(): assert html_name(path) == re.sub(r"^\d+_", "", path.stem) + ".html"  # the page to which nbdev's links lead

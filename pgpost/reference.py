@@ -69,10 +69,14 @@ class Reference(Processor):
 
     def _exporti_(self, cell): del cell["source"]
 
+    def cell(self, cell):
+        "Take out the links to private names."
+        if cell.cell_type == "markdown": cell.source = re.sub(r"\[(`[^`]+`)\]\([^)\s]+\.html#(\w+\.)*_\w*\)", r"\1", cell.source)
+
     def _export_(self, cell):
         above = [i for i, line in enumerate(self.lines, 1) if line.startswith("# %%") and line.endswith(f"#{cell.id}")]
         if not above: raise ValueError(f"cell {cell.id} is not in {self.file}: run nbdev_export")
         link = f"{get_config().git_url}/blob/{get_config().branch}/{self.file}"
         cell.source = document(cell.source, lambda line: f"{link}#L{above[0] + line}")
-        cell.cell_type = "markdown"
-        if not cell.source: del cell["source"]
+        if cell.source: cell.cell_type = "markdown"
+        else: del cell["source"]

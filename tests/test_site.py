@@ -138,7 +138,7 @@ def test_notebooks_are_clean(tmp_path):
 
 @notebooks
 def test_filter_leaves_no_directive_behind(path):
-    for cell in page(path): assert options(cell).keys() <= {"echo", "output", "fig-alt"}
+    for cell in page(path): assert options(cell).keys() <= {"echo", "output", "fig-alt", "fig-cap"}
 
 
 @notebooks
@@ -165,7 +165,7 @@ def test_images_have_alt_text(path):
             assert not re.search(r"(\A|\n\n)!\[[^\]]*\]\([^)]*\)\s*(\n\n|\Z)", cell["source"]), \
                 "alone in its paragraph an image becomes a figure that shows the alt text as its caption: put <!-- --> behind it"
         elif any("image/png" in o.get("data", {}) for o in cell.get("outputs", [])):
-            assert len(options(cell).get("fig-alt", "")) > 20, "a cell with a figure needs `#| fig-alt:`"
+            assert all(len(options(cell).get(name, "")) > 20 for name in ("fig-alt", "fig-cap")), "a cell with a figure needs `#| fig-alt:` and `#| fig-cap:`"
 
 
 @pytest.mark.parametrize("module", MODULES)

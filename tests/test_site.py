@@ -1,0 +1,314 @@
+"""The site: what goes into it fits together, and, where Quarto is installed, what comes out of it does.
+
+Pages are notebooks after nbdev's filter, which is what Quarto renders. Anchors are made the way Pandoc makes them."""
+import functools
+import importlib
+import inspect
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from nbdev.cli import nbdev_filter
+
+ROOT = Path(__file__).parent.parent
+NBS = ROOT / "nbs"
+NOTEBOOKS = sorted(p for p in NBS.rglob("*.ipynb") if not any(part.startswith((".", "_")) for part in p.relative_to(NBS).parts))
+MODULES = {re.sub(r"^\d+_", "", p.stem): p for p in NOTEBOOKS if p.stem[0].isdigit()}
+CONFIG = yaml.safe_load((ROOT / "_quarto.yml").read_text(encoding="utf-8"))
+notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: str(p.relative_to(NBS)))
+
+
+@functools.cache
+def page(path) -> list:
+    "Cells of a notebook after nbdev's filter."
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return [dict(c, source="".join(c["source"])) for c in json.loads(nbdev_filter(fname=str(path), printit=False))["cells"]]
+
+
+def front(path) -> dict:
+    "The options at the head of a notebook."
+    first = page(path)[0]
+    return yaml.safe_load(first["source"].strip().strip("-")) if first["cell_type"] == "raw" else {}
+
+
+def options(cell) -> dict:
+    "Quarto's options of a code cell. They are YAML: a text with a colon in it needs quotes."
+    lines = re.findall(r"^#\s*\|(.*)$", cell["source"], re.M) if cell["cell_type"] == "code" else []
+    return yaml.safe_load("\n".join(line.strip() for line in lines)) or {}
+
+
+def prose(path) -> str:
+    "The Markdown of a page, without its code."
+    text = "\n\n".join(c["source"] for c in page(path) if c["cell_type"] == "markdown")
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+
+
+def slug(heading) -> str:
+    "The anchor of a heading."
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+    text = re.sub(r"\s+", "-", re.sub(r"[^\w\s.-]", "", text).strip().lower())
+    return re.sub(r"^[^a-z]+", "", text) or "section"
+
+
+@functools.cache
+def anchors(path) -> list:
+    "The anchors of a page. Its first heading is the title and has none."
+    found = []
+    for heading in re.findall(r"^#+ (.+)$", prose(path), re.M)[1:]:
+        explicit, name = re.search(r"\{#([^\s}]+)[^}]*\}\s*$", heading), slug(heading)
+        if explicit: found.append(explicit[1])
+        else: found.append(next(a for i in range(100) if (a := f"{name}-{i}" if i else name) not in found))
+    return found
+
+
+def html_name(path): return front(path).get("output-file", f"{path.stem}.html")
+
+
+def symbols(module):
+    "Public names of a module, with the public methods that its classes define."
+    lib = importlib.import_module(f"pgpost.{module}")
+    for name in lib.__all__:
+        yield name
+        if inspect.isclass(thing := getattr(lib, name)):
+            for method, value in vars(thing).items():
+                if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, (property, functools.cached_property))):
+                    yield f"{name}.{method}"
+
+
+@pytest.mark.parametrize("heading, anchor", [
+    ("Figure 1: what outcome rewards cannot reach", "figure-1-what-outcome-rewards-cannot-reach"),
+    ("LinearPolicy.log_likelihood", "linearpolicy.log_likelihood"), ("`pass@k` from counts", "passk-from-counts"), ("3. Steps", "steps"),
+    ("See [the page](x.ipynb)", "see-the-page"), ("2026", "section")])
+def test_anchors_are_those_of_pandoc(heading, anchor): assert slug(heading) == anchor
+
+
+def listed(contents):
+    for item in contents:
+        if isinstance(item, str): yield item
+        else: yield from listed(item["contents"])
+
+
+def test_every_notebook_is_on_the_site_once_and_in_reading_order():
+    rendered, sidebar = CONFIG["project"]["render"], list(listed(CONFIG["website"]["sidebar"]["contents"]))
+    assert rendered[0] == "nbs/index.ipynb" and rendered == sidebar
+    assert sorted(rendered) == [str(p.relative_to(ROOT)) for p in NOTEBOOKS]
+    reference = CONFIG["website"]["sidebar"]["contents"][-1]
+    assert reference["section"] == "Reference" and reference["contents"] == sorted(reference["contents"])
+    assert {re.sub(r"^nbs/\d+_|\.ipynb$", "", name) for name in reference["contents"]} >= set(MODULES) - {"explorer"}
+
+
+def test_files_of_the_site_are_there():
+    files = [CONFIG["website"]["favicon"], CONFIG["website"]["image"].lstrip("/"), CONFIG["format"]["html"]["css"], *CONFIG["project"]["resources"]]
+    assert all((ROOT / name).is_file() for name in files)
+
+
+@notebooks
+def test_page_has_title_description_and_name(path):
+    "Quarto takes the title from the first heading, and the description from the head of the notebook."
+    head, title = page(path)[:2]
+    assert head["cell_type"] == "raw" and title["cell_type"] == "markdown" and re.match(r"# \S.*\n\n> \S", title["source"])
+    description = front(path).get("description", "")
+    assert 15 <= len(description) <= 200 and "\n" not in description, "a sentence `description:` belongs into the raw cell at the top"
+    if path.stem[0].isdigit(): assert html_name(path) == re.sub(r"^\d+_", "", path.stem) + ".html"  # the page to which nbdev's links lead
+
+
+def test_page_names_are_unique():
+    names = [(p.parent, html_name(p)) for p in NOTEBOOKS]
+    assert len(set(names)) == len(names)
+
+
+def test_notebooks_are_clean(tmp_path):
+    "As nbdev_clean leaves them."
+    shutil.copytree(NBS, tmp_path / "nbs", ignore=shutil.ignore_patterns(".*"))
+    shutil.copy(ROOT / "settings.ini", tmp_path)
+    subprocess.run([Path(sys.executable).with_name("nbdev_clean")], cwd=tmp_path, check=True)
+    for path in NOTEBOOKS: assert (tmp_path / path.relative_to(ROOT)).read_bytes() == path.read_bytes(), f"run nbdev_clean: {path.name}"
+
+
+@notebooks
+def test_filter_leaves_no_directive_behind(path):
+    for cell in page(path): assert options(cell).keys() <= {"echo", "output", "fig-alt", "fig-cap"}
+
+
+@notebooks
+def test_no_warning_is_stored(path):
+    for cell in page(path): assert not any(o.get("name") == "stderr" for o in cell.get("outputs", []))
+
+
+@notebooks
+def test_links_lead_somewhere(path):
+    "Links between notebooks and within them, links to files, and the links that nbdev makes of names in backticks."
+    pages = {f"/nbs/{html_name(p)}": p for p in MODULES.values()}
+    for link in re.findall(r"\]\((?!https?://)([^)\s]+)\)", re.sub(r"`[^`\n]*`(?!\])", "", prose(path))):
+        target, _, anchor = link.partition("#")
+        other = path if not target else pages[target] if target.startswith("/") else (path.parent / target).resolve()
+        assert other.exists(), link
+        if anchor: assert anchor in anchors(other), f"{link}: there are {anchors(other)}"
+
+
+@notebooks
+def test_images_have_alt_text(path):
+    for cell in page(path):
+        if cell["cell_type"] == "markdown":
+            assert not re.search(r"!\[\s*\]\(", cell["source"])
+            assert not re.search(r"(\A|\n\n)!\[[^\]]*\]\([^)]*\)\s*(\n\n|\Z)", cell["source"]), \
+                "alone in its paragraph an image becomes a figure that shows the alt text as its caption: put <!-- --> behind it"
+        elif any("image/png" in o.get("data", {}) for o in cell.get("outputs", [])):
+            assert all(len(options(cell).get(name, "")) > 20 for name in ("fig-alt", "fig-cap")), "a cell with a figure needs `#| fig-alt:` and `#| fig-cap:`"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_is_on_its_page(module):
+    "With its source, a link to the line where it is defined, and the anchor to which nbdev's links lead."
+    path = MODULES[module]
+    lines = (ROOT / f"pgpost/{module}.py").read_text(encoding="utf-8").splitlines()
+    entries = dict(re.findall(rf"^###+ (\S+)\n\n\[source\]\(\S+/pgpost/{module}\.py#L(\d+)\)", prose(path), re.M))
+    for name in symbols(module):
+        assert name in entries and slug(name) in anchors(path), name
+        assert name.split(".")[-1] in lines[int(entries[name]) - 1]
+
+
+def test_names_link_to_their_entries():
+    "The index of names that other packages link by knows only anchors that are there; what is private has none."
+    from pgpost._modidx import d
+    pages = {html_name(p): p for p in MODULES.values()}
+    for module, names in d["syms"].items():
+        public = {f"{module}.{name}" for name in symbols(module.split(".")[1])}
+        for name in public & names.keys():
+            target, _, anchor = names[name][0].partition("#")
+            assert anchor in anchors(pages[target]), name
+
+
+# --- the rendered site
+
+class Page(HTMLParser):
+    "What a page links to and can be linked by."
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.links, self.images, self.meta, self.title, self.redirect = set(), [], [], {}, "", None
+        self._in_title = False
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids |= {attrs[key] for key in ("id", "name") if attrs.get(key)}
+        self._in_title |= tag == "title" and not self.title
+        if tag == "a" and attrs.get("href"): self.links.append(attrs["href"])
+        if tag in ("script", "img") and attrs.get("src"): self.links.append(attrs["src"])
+        if tag == "link" and attrs.get("href") and attrs.get("rel") in ("stylesheet", "icon"): self.links.append(attrs["href"])
+        if tag == "img": self.images.append(attrs)
+        if tag == "meta" and attrs.get("name"): self.meta[attrs["name"]] = attrs.get("content") or ""
+        if tag == "meta" and (attrs.get("http-equiv") or "").lower() == "refresh": self.redirect = attrs["content"].split("=", 1)[1].strip(" '\"")
+
+    def handle_data(self, data):
+        if self._in_title: self.title += data.strip()
+
+    def handle_endtag(self, tag):
+        if tag == "title": self._in_title = False
+
+
+def problems(site) -> list:
+    "Broken links and anchors of rendered pages, and pages and images that do not say what they are."
+    site = site.resolve()
+    pages, found = {p: Page(p) for p in sorted(site.rglob("*.html")) if "site_libs" not in p.parts}, []
+    for path, this in pages.items():
+        def say(what): found.append(f"{path.relative_to(site)}: {what}")
+        if not this.redirect:
+            if not this.title: say("no title")
+            if not this.meta.get("description"): say("no description")
+        for attrs in this.images:
+            if not (attrs.get("alt") or attrs.get("role") == "presentation" or attrs.get("aria-hidden") == "true"): say(f"no alt text: {attrs.get('src', '')[:80]}")
+        for link in this.links + [this.redirect] * bool(this.redirect):
+            url = urlsplit(link)
+            if url.scheme or url.netloc: continue
+            if url.path.startswith("/"):
+                say(f"absolute link: {link}")
+                continue
+            target = (path.parent / unquote(url.path)).resolve() if url.path else path
+            if target.is_dir(): target /= "index.html"
+            anchor = unquote(url.fragment)
+            if not target.is_file(): say(f"broken link: {link}")
+            elif anchor and target in pages and anchor not in pages[target].ids: say(f"broken anchor: {link}")
+    return found
+
+
+GOOD = {
+    "index.html": '<meta http-equiv="refresh" content="0; url=nbs/index.html"><title>Redirect</title>',
+    "nbs/index.html": '<title>Home</title><meta name="description" content="d"><a href="task.html#task.margin">x</a><a href="https://x.y/z">x</a>'
+                      '<img src="a.png" alt="A curve"><link rel="stylesheet" href="../site_libs/s.css"><a href="">toggle</a><a href="../">up</a>',
+    "nbs/task.html": '<title>Task</title><meta name="description" content="d"><section id="task.margin"><a href="#task.margin">x</a></section>',
+    "nbs/a.png": "", "site_libs/s.css": ""}
+
+
+@pytest.mark.parametrize("name, old, new, problem", [
+    ("nbs/index.html", "task.html", "tusk.html", "nbs/index.html: broken link: tusk.html#task.margin"),
+    ("nbs/index.html", "#task.margin", "#task.width", "nbs/index.html: broken anchor: task.html#task.width"),
+    ("nbs/index.html", "s.css", "t.css", "nbs/index.html: broken link: ../site_libs/t.css"),
+    ("nbs/index.html", 'alt="A curve"', 'alt=""', "nbs/index.html: no alt text: a.png"),
+    ("nbs/index.html", "a.png", "b.png", "nbs/index.html: broken link: b.png"),
+    ("nbs/index.html", '"task.html', '"/nbs/task.html', "nbs/index.html: absolute link: /nbs/task.html#task.margin"),
+    ("nbs/task.html", '"#task.margin"', '"#elsewhere"', "nbs/task.html: broken anchor: #elsewhere"),
+    ("nbs/task.html", "<title>Task</title>", "<title></title>", "nbs/task.html: no title"),
+    ("nbs/task.html", 'content="d"', 'content=""', "nbs/task.html: no description"),
+    ("index.html", "nbs/index.html", "nbs/home.html", "index.html: broken link: nbs/home.html")])
+def test_the_check_of_pages_finds(tmp_path, name, old, new, problem):
+    for file, text in GOOD.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    assert problems(tmp_path) == []
+    assert GOOD[name].count(old) >= 1
+    (tmp_path / name).write_text(GOOD[name].replace(old, new), encoding="utf-8")
+    assert problems(tmp_path) == [problem]
+
+
+def complaints(log) -> list:
+    "Lines of Quarto's output that are warnings or errors."
+    return [line for line in re.sub(r"\x1b\[[\d;]*m", "", log).splitlines() if re.match(r"\s*\[?(WARN(ING)?|ERROR)\b", line) or "Warning:" in line]
+
+
+def test_the_check_of_quarto_finds_warnings():
+    good = "[ 1/27] nbs/index.ipynb\npandoc \n  to: html\nOutput created: _site/index.html\n"
+    assert complaints(good) == []
+    for line in ("\x1b[33mWARNING: Unable to resolve link target: nbs/x.ipynb\x1b[39m", "[WARNING] Citeproc: citation a not found", "WARN: x", "ERROR: Validation of YAML failed",
+                 "processors.py:233: UserWarning: Found cells containing imports"):
+        assert len(complaints(good + line + "\n")) == 1
+
+
+@functools.cache
+def rendered() -> tuple:  # folder of the site, output of Quarto, its return code, what removes the folder at the end
+    "The site, rendered once from a copy. Skips where Quarto is missing."
+    if not (quarto := shutil.which("quarto")): pytest.skip("Quarto is not installed, see https://quarto.org/docs/get-started")
+    folder = tempfile.TemporaryDirectory()
+    root = Path(folder.name) / "site"
+    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".git", ".venv", ".quarto", "_site", "_proc", "*.egg-info", "build", "dist", "out", "tests"))
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "QUARTO_PYTHON": sys.executable}
+    run = subprocess.run([quarto, "render"], cwd=root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return root / "_site", run.stdout, run.returncode, folder
+
+
+def test_quarto_renders_without_warnings():
+    _, log, code, _ = rendered()
+    assert code == 0 and complaints(log) == [], log
+
+
+def test_rendered_pages_link_to_what_is_there():
+    site, *_ = rendered()
+    assert problems(site) == []
+    for path in NOTEBOOKS: assert (site / path.relative_to(ROOT).with_name(html_name(path))).is_file()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_rendered_page_has_every_public_name(module):
+    site, *_ = rendered()
+    assert {slug(name) for name in symbols(module)} <= Page(site / "nbs" / html_name(MODULES[module])).ids

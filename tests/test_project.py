@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import readme
+import yaml
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(p for p in (ROOT / "nbs").rglob("*.ipynb") if not any(part.startswith((".", "_")) for part in p.relative_to(ROOT).parts))
@@ -45,7 +46,7 @@ def test_site_filter_accepts_the_notebook(path):
                               capture_output=True, text=True)
     assert filtered.returncode == 0, filtered.stderr
     directives = {line for cell in json.loads(filtered.stdout)["cells"] for line in re.findall(r"^#\s*\|\s*([\w-]+)", "".join(cell["source"]), re.M)}
-    assert directives <= {"echo", "output", "fig-alt"}
+    assert directives <= {"echo", "output", "fig-alt", "fig-cap"}
 
 
 @names
@@ -61,7 +62,8 @@ def test_images_have_alt_text(path):
         assert not re.search(r"!\[\s*\]\(", "".join(cell["source"]))
     for cell in cells(path, "code"):
         if any("image/png" in o.get("data", {}) for o in cell["outputs"]):
-            assert re.search(r"^#\| fig-alt: \S.{20,}", "".join(cell["source"]), re.M), "a cell with a figure needs `#| fig-alt:`"
+            options = yaml.safe_load("\n".join(re.findall(r"^#\| (fig-.*)", "".join(cell["source"]), re.M))) or {}  # as Quarto reads them
+            assert all(len(options.get(name, "")) > 20 for name in ("fig-alt", "fig-cap")), "a cell with a figure needs `#| fig-alt:` and `#| fig-cap:`"
 
 
 def test_every_notebook_is_on_the_site():

@@ -119,11 +119,13 @@ def _log_ticks(axis, values):
 
 _AXES = {"N": "response length $N$ (tokens)", "k": "vocabulary size $k$ (tokens)", "m": "draws at a context, $m$", "1/gamma": r"inverse margin, $1/\gamma$",
          "1/alpha": r"inverse base likelihood, $1/\alpha$", "1/eps": r"inverse target error, $1/\varepsilon$", "1/Q(eps)": r"inverse likelihood quantile, $1/Q(\varepsilon)$",
-         "m of equal halves": "draws $m$ where both halves are equal", "queries": "reward queries", "steps to error 0.1": "steps to an error of 0.1"}
+         "m of equal halves": "draws $m$ of equal halves", "queries": "reward queries", "path sum": r"path sum, $\sum (1 - p)$",
+         "share of contexts with likelihood below 1/m": "share with a likelihood below $1/m$"}
 
 def _label(quantity):
     "What an axis shows."
-    return _AXES.get(quantity.removeprefix("log "), re.sub(r"\beps\b", r"$\\varepsilon$", quantity.removeprefix("log ")))
+    quantity = quantity.removeprefix("log ")
+    return _AXES.get(quantity, re.sub(r"\beps\b", r"$\\varepsilon$", quantity.replace("to error", "to an error of")))
 
 def _color(claim):
     "The color of what a learner is told: it learns from outcome rewards, unless its name says otherwise."
@@ -134,6 +136,7 @@ def _claim(ax, row, points):
     "One claim: what was measured, its slope and the predicted one."
     color, logs = _color(row.claim), (row.against.startswith("log "), row.quantity.startswith("log "))
     ax.set(xscale="log" if logs[0] else "linear", yscale="log" if logs[1] else "linear")
+    ax.margins(y=.15)
     below, above = (points.y - points.low).clip(lower=0), (points.high - points.y).clip(lower=0)  # where all replicates agree, rounding may not
     ax.errorbar(points.x, points.y, [below, above], fmt="o", color=color)
     x, y = (np.log(points[c]) if is_log else points[c] for c, is_log in zip("xy", logs))

@@ -188,7 +188,7 @@ def plot(self:CountQuantile, ax, **kwargs):
     t, floor = self.table(np.linspace(0, .99, 199)), self.resolution / 10
     line, = ax.plot(t.eps, t["quantile"].clip(lower=floor), **kwargs)
     ax.fill_between(t.eps, t.low.clip(lower=floor), t.high.clip(lower=floor), color=line.get_color(), alpha=.2, lw=0)
-    ax.set(xlabel=r"fraction of problems left out, $\varepsilon$", ylabel="likelihood quantile", yscale="log", ylim=(floor, 1.3))
+    ax.set(xlabel=r"share of problems left out, $\varepsilon$", ylabel="likelihood quantile", yscale="log", ylim=(floor, 1.3))
     return ax
 
 # %% ../nbs/07_quantile.ipynb #0eb16f47

@@ -251,7 +251,7 @@ def _sample_loop(by_context, by_state, each, transition, start, u, replaced):
 
 # %% ../nbs/01_policy.ipynb #132d1252
 def _walk(encoder, logits, n, N):
-    "States and tokens of greedy walks, response by response, and for each walk the number of its steps and the length of the cycle that closes it (N if none does)."
+    "The greedy walks, response by response: row, state, token, first and period of their steps, and where each walk starts."
     row, state = np.arange(n), np.full(n, encoder.start)
     seen = np.full((n, encoder.n_states), -1, dtype=np.int32)  # position at which a response was in a state
     steps, cycle, walked = np.full(n, N), np.full(n, N), []
@@ -269,14 +269,15 @@ def _walk(encoder, logits, n, N):
         if len(row) == 0: break
     row, state, token = (np.concatenate(parts) for parts in zip(*walked))
     order = np.argsort(row, kind="stable")
-    return state[order], token[order], steps, cycle
+    row, start = row[order], np.cumsum(steps) - steps
+    first = np.arange(len(row)) - start[row]
+    return row, state[order], token[order], first, np.where(first >= (steps - cycle)[row], cycle[row], N), start
 
 # %% ../nbs/01_policy.ipynb #dd45821f
 def _walk_loop(by_context, by_state, each, transition, start, N):
     "`_walk`, response by response."
     n, S = len(by_context), len(transition)
-    states, tokens, end = np.empty(n * min(S, N), np.int64), np.empty(n * min(S, N), np.int64), 0
-    steps, cycle, seen = np.empty(n, np.int64), np.full(n, N), np.full(S, -1)
+    walks, starts, seen, end = np.empty((5, n * min(S, N)), np.int64), np.empty(n, np.int64), np.full(S, -1), 0
     for row in range(n):
         state, first, offset = start, end, row // each * S
         while end - first < N and seen[state] < first:
@@ -284,11 +285,11 @@ def _walk_loop(by_context, by_state, each, transition, start, N):
             for t in range(by_context.shape[1]):
                 z = by_context[row, t] + by_state[offset + state, t]
                 if z > largest: token, largest = t, z
-            states[end], tokens[end], seen[state] = state, token, end
-            state, end = transition[state, token], end + 1
-        steps[row] = end - first
-        if end - first < N: cycle[row] = end - seen[state]
-    return states[:end], tokens[:end], steps, cycle
+            walks[0, end], walks[1, end], walks[2, end], walks[3, end], walks[4, end] = row, state, token, end - first, N
+            seen[state], state, end = end, transition[state, token], end + 1
+        if end - first < N: walks[4, seen[state]:end] = end - seen[state]
+        starts[row] = first
+    return walks[0, :end], walks[1, :end], walks[2, :end], walks[3, :end], walks[4, :end], starts
 
 @patch
 def greedy(self:LinearPolicy,
@@ -297,11 +298,8 @@ def greedy(self:LinearPolicy,
 ) -> Path:
     "The responses that take the most likely token at every step."
     x, N, encoder = self.encoder.as_contexts(x), self.encoder.as_length(N), self.encoder
-    logits, n = encoder.logits(self.W, x), len(x)
+    logits = encoder.logits(self.W, x)
     if loop := _loop(_walk_loop, logits): walk = loop(logits.by_context, logits.by_state, logits.each, transitions(encoder), encoder.start, N)
-    else: walk = _walk(encoder, logits, n, N)
-    state, token, steps, cycle = walk
-    row, start, place = np.repeat(np.arange(n), steps), np.cumsum(steps) - steps, np.arange(len(state))
-    first = place - np.take(start, row)
-    period = np.where(first >= np.take(steps - cycle, row), np.take(cycle, row), N)
-    return Path(encoder, N, row, state, place, token, first, period, start)
+    else: walk = _walk(encoder, logits, len(x), N)
+    row, state, token, first, period, start = walk
+    return Path(encoder, N, row, state, np.arange(len(row)), token, first, period, start)

@@ -136,6 +136,13 @@ def test_notebooks_are_clean(tmp_path):
     for path in NOTEBOOKS: assert (tmp_path / path.relative_to(ROOT)).read_bytes() == path.read_bytes(), f"run nbdev_clean: {path.name}"
 
 
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.parent != NBS and p.stem != "notation"], ids=lambda p: p.stem)
+def test_parameters_stand_in_one_cell_near_the_top(path):
+    code = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    marked = [i for i, cell in enumerate(code) if "".join(cell["source"]).startswith("# Parameters to play with\n")]
+    assert len(marked) == 1 and marked[0] < 4
+
+
 @notebooks
 def test_filter_leaves_no_directive_behind(path):
     for cell in page(path): assert options(cell).keys() <= {"echo", "output", "fig-alt", "fig-cap"}

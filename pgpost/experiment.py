@@ -6,7 +6,7 @@
 __all__ = ['CONVENTIONS', 'OPTIMIZERS', 'PHASES', 'Figure1', 'figure1_row', 'Figure2', 'figure2_rows']
 
 # %% ../nbs/12_experiment.ipynb #1ec0226b
-from concurrent.futures import wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -104,11 +104,11 @@ def _post_train(self:Figure1, name, progress):
 
 @patch
 def _one_by_one(self:Figure1, progress):
-    "The results of `_post_train` with each reward, up to the first that was stopped."
-    stopped = False
+    "Name and result of `_post_train` with each reward, up to the first that was stopped."
     for name in CONVENTIONS[self.rewards]:
-        if not stopped: yield (result := self._post_train(name, partial(progress, desc=name)))
-        stopped = result[-1]
+        result = self._post_train(name, partial(progress, desc=name))
+        yield name, result
+        if result[-1]: return
 
 # %% ../nbs/12_experiment.ipynb #14c16eae
 def _listen(event):
@@ -122,22 +122,23 @@ def _until_told(steps, progress):
         if _stop.is_set(): raise KeyboardInterrupt
         yield step
 
-def _work(setting, base, name, progress):
-    "`Figure1._post_train` in a worker."
-    experiment = Figure1(**setting)
+def _work(kind, setting, base, name, progress):
+    "`_post_train` of an experiment in a worker."
+    experiment = kind(**setting)
     experiment._start_from(base)
     return experiment._post_train(name, partial(_until_told, progress=progress))
 
 @patch
 def _side_by_side(self:Figure1, progress):
-    "The results of `_post_train` with each reward, from two workers."
+    "Name and result of `_post_train` with each reward, from two workers; what is complete comes before an error."
     stop = get_context("spawn").Event()
     with process_pool(2, _listen, stop) as pool:
-        futures = [pool.submit(_work, self.setting, self.base, name, partial(progress, desc=name, position=i))
-                   for i, name in enumerate(CONVENTIONS[self.rewards])]
-        try: wait(futures)
-        except KeyboardInterrupt: stop.set()
-        return [future.result() for future in futures]
+        runs = {pool.submit(_work, type(self), asdict(self), self.base, name, partial(progress, desc=name, position=i)): name
+                for i, name in enumerate(CONVENTIONS[self.rewards])}
+        try: wait(runs, return_when=FIRST_EXCEPTION)
+        except KeyboardInterrupt: pass
+        stop.set()
+        for run in sorted(runs, key=lambda run: run.exception() is not None): yield runs[run], run.result()
 
 # %% ../nbs/12_experiment.ipynb #8e850f17
 def _silent(steps, desc, position=0):
@@ -146,8 +147,8 @@ def _silent(steps, desc, position=0):
 
 @patch
 def run(self:Figure1,
-    progress=_silent,  # wraps the iterable of steps of a phase, such as `tqdm`
-    parallel: bool = False,  # post-train with both rewards at the same time, in two processes; not a bit changes
+    progress=_silent,  # wraps the iterable of steps of a phase and takes its name as `desc`, such as `tqdm`; if parallel, importable, with a `position` too
+    parallel: bool = False,  # post-train with both rewards at once, in two processes; in a script that needs `if __name__ == "__main__"`
 ) -> Figure1:
     "Train the base policy, then post-train it with either reward. Raises `RunInterrupted` on Ctrl-C and keeps what is complete."
     start = perf_counter()
@@ -155,9 +156,11 @@ def run(self:Figure1,
                               evaluate=lambda policy: dict(test_error=self.test_error(policy)), every=self.every,
                               rng=self._base_seed, progress=partial(progress, desc="base")))
     self.seconds["base"] = perf_counter() - start
-    results = self._side_by_side(progress) if parallel else self._one_by_one(progress)
-    for name, (run, seconds, stopped) in zip(CONVENTIONS[self.rewards], results): self.runs[name], self.seconds[name] = run, seconds
-    if stopped: raise RunInterrupted(run)
+    cut = None
+    for name, (run, seconds, stopped) in self._side_by_side(progress) if parallel else self._one_by_one(progress):
+        self.runs[name], self.seconds[name] = run, seconds
+        if stopped: cut = run
+    if cut: raise RunInterrupted(cut)
     return self
 
 # %% ../nbs/12_experiment.ipynb #627fed16

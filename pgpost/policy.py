@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastcore.basics import patch
-from .features import Encoder, LogitSum, Path, compiled, transitions
+from .features import Encoder, LogitSum, Path, compiled
 
 # %% ../nbs/01_policy.ipynb #e4a27939
 class LinearPolicy:
@@ -204,7 +204,7 @@ def sample(self:LinearPolicy,
     x, N, encoder = self.encoder.as_contexts(x), self.encoder.as_length(N), self.encoder
     u, replaced = _draws(np.random.default_rng(rng), N, len(x), encoder.k, explore)
     logits = encoder.logits(self.W, x)
-    if loop := _loop(_sample_loop, logits): return loop(logits.by_context, logits.by_state, logits.each, transitions(encoder), encoder.start, u, replaced)
+    if loop := _loop(_sample_loop, logits): return loop(logits.by_context, logits.by_state, logits.each, encoder.transitions, encoder.start, u, replaced)
     return _sample(encoder, logits, u, replaced)
 
 # %% ../nbs/01_policy.ipynb #0222c1f1
@@ -299,7 +299,7 @@ def greedy(self:LinearPolicy,
     "The responses that take the most likely token at every step."
     x, N, encoder = self.encoder.as_contexts(x), self.encoder.as_length(N), self.encoder
     logits = encoder.logits(self.W, x)
-    if loop := _loop(_walk_loop, logits): walk = loop(logits.by_context, logits.by_state, logits.each, transitions(encoder), encoder.start, N)
+    if loop := _loop(_walk_loop, logits): walk = loop(logits.by_context, logits.by_state, logits.each, encoder.transitions, encoder.start, N)
     else: walk = _walk(encoder, logits, len(x), N)
     row, state, token, first, period, start = walk
     return Path(encoder, N, row, state, np.arange(len(row)), token, first, period, start)

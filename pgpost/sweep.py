@@ -388,9 +388,17 @@ def _start_worker(pipe, setup, args):
     "Set up a worker process of a pool."
     os.environ["OMP_NUM_THREADS"] = "1"  # for libraries that are loaded later
     threadpool_limits(1)  # for those that are there
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the one with the pool sees to its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with, args=(pipe,), daemon=True).start()
     if setup: setup(*args)
+
+@contextmanager
+def _deaf():
+    "Processes that are started in this context do not hear Ctrl-C, which reaches all; this one hears it when the context ends."
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try: yield
+    finally:
+        if heard is not None: signal.pthread_sigmask(signal.SIG_SETMASK, heard)
 
 @contextmanager
 def process_pool(
@@ -403,7 +411,10 @@ def process_pool(
     listen, hold = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, _start_worker, (listen, setup, args))
     with listen, hold:
-        try: yield pool
+        try:
+            with _deaf():
+                for _ in range(workers): pool.submit(os.getpid)  # starts a worker
+            yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # before its workers end, so that it has nothing to complain of
             raise

@@ -107,12 +107,13 @@ def test_leftovers_of_a_killed_run_do_not_lock_the_folder(tmp_path):
     assert pgpost("figure1", "--out", tmp_path, "--steps", 0).returncode == 0
 
 
-def interrupt_when(word, out, *args):
+def interrupt_when(word, out, *args, delay=0):
     "Run figure1, press Ctrl-C as soon as its progress shows `word`, and return the exit code and what was said."
-    process = subprocess.Popen([PGPOST, "figure1", "--out", out, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen([PGPOST, "figure1", "--out", out, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     said, start = b"", time.time()
     while word not in said and process.poll() is None and time.time() - start < 120: said += os.read(process.stderr.fileno(), 1000)
-    process.send_signal(signal.SIGINT)
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the workers as well
     _, rest = process.communicate(timeout=60)
     return process.returncode, (said + rest).decode()
 
@@ -125,6 +126,14 @@ def test_interrupt_keeps_what_is_complete(tmp_path):
     last = history.groupby("reward").step.max()
     for name in "outcome", "process": assert last[name] == record["summary"][f"{name}_steps"] < 20000
     assert last["process"] >= 100 and record["interrupted"]
+
+
+@pytest.mark.parametrize("delay", [0, .05, .1, .2, .4])
+def test_interrupt_while_the_workers_start(delay, tmp_path):
+    "Whatever they have done by then, nobody complains."
+    code, said = interrupt_when(b"1000/1000", tmp_path / "out", "--steps", "20000", delay=delay)
+    assert code == 130 and "interrupted" in said and "Traceback" not in said and "Error" not in said
+    assert not (tmp_path / "out").exists() or sorted(p.name for p in (tmp_path / "out").iterdir()) == FILES
 
 
 def test_interrupt_before_anything_is_complete_leaves_nothing(tmp_path):

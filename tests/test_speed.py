@@ -1,9 +1,17 @@
 "What is fast is equal to what is plain."
+import os
+import signal
+import threading
+import time
+from functools import partial
+
 import numpy as np
 import pytest
 from pgpost.experiment import Figure1
 from pgpost.features import ContextOnly, Encoder, LastToken, Position
 from pgpost.policy import LinearPolicy
+from pgpost.train import RunInterrupted
+from stopping import failing, telling
 
 ENCODERS = [LastToken(3, 5), ContextOnly(3, 5), Position(3, 5, N=30)]
 
@@ -47,8 +55,36 @@ def test_a_walk_of_any_cycle_is_the_greedy_response(N):
         assert path.tokens().tolist() == [expected] and path.count().sum() == N
 
 
+SMALL = dict(seed=2, d=8, k=8, N=32, n_components=8, base_steps=40, base_batch_size=64, batch_size=64, off_support=1e-5)
+
+
 def test_figure1_in_two_processes_is_the_same():
-    small = dict(seed=2, steps=70, d=8, k=8, N=32, n_components=8, base_steps=40, base_batch_size=64, batch_size=64, off_support=1e-5)
-    one, two = Figure1(**small).run(), Figure1(**small).run(parallel=True)
+    one, two = Figure1(steps=70, **SMALL).run(), Figure1(steps=70, **SMALL).run(parallel=True)
     for name in "outcome", "process": np.testing.assert_array_equal(one.runs[name].policy.W, two.runs[name].policy.W)
     for table in "history", "trajectories", "centers": assert getattr(one, table)().to_csv() == getattr(two, table)().to_csv()
+
+
+def test_what_was_changed_after_construction_holds_in_two_processes():
+    experiment = Figure1(steps=70, **SMALL)
+    experiment.steps = 5
+    assert {run.steps for run in experiment.run(parallel=True).runs.values()} == {5}
+
+
+@pytest.mark.parametrize("slow, fast", [("outcome", "process"), ("process", "outcome")])
+def test_an_interrupted_run_is_known_as_such_whichever_is_through(slow, fast, tmp_path):
+    "Ctrl-C when one of two runs is complete: it is kept whole, the other as far as it got, and the interruption is raised."
+    def interrupt():
+        while not (tmp_path / fast).exists(): time.sleep(.01)
+        os.kill(os.getpid(), signal.SIGINT)
+    experiment = Figure1(steps=2000, **SMALL)
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(RunInterrupted): experiment.run(progress=partial(telling, tmp_path, slow=[slow]), parallel=True)
+    assert experiment.runs[fast].steps == 2000 > experiment.runs[slow].steps
+    assert len(experiment.history()) == sum(len(run.rows) for run in experiment.runs.values())
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_an_error_in_a_run_is_raised_and_what_is_there_is_kept(parallel):
+    experiment = Figure1(steps=200, **SMALL)
+    with pytest.raises(ValueError, match="no third step"): experiment.run(progress=failing, parallel=parallel)
+    assert list(experiment.runs) == ["outcome"] and experiment.base.steps == 40

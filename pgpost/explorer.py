@@ -8,6 +8,7 @@ __all__ = ['explorer']
 # %% ../nbs/16_explorer.ipynb #85151f25
 import numpy as np
 from matplotlib.colors import to_hex
+from .features import check_integer
 from .plot import PALETTE
 
 # %% ../nbs/16_explorer.ipynb #b03403e9
@@ -139,6 +140,14 @@ def _curves(
               .encode(x, y=alt.value(_TOP - 9), text="line:N") for side, align in ((1, "left"), (-1, "right"))]]
 
 # %% ../nbs/16_explorer.ipynb #16c0ad1a
+def _start(name, value):
+    "Where a slider starts, or a `ValueError` with its range, in the unit of `value`."
+    _, least, most, _ = _SLIDERS[name]
+    log = name.startswith("log_")
+    if log: least, most = (float(f"{10.**end:.3g}") for end in (least, most))
+    if not least <= value <= most: raise ValueError(f"{name.removeprefix('log_')} must lie in [{least:g}, {most:g}], got {value}")
+    return float(np.log10(value)) if log else value
+
 def explorer(
     k=16,  # tokens in the vocabulary
     N=16,  # tokens in a response
@@ -149,16 +158,13 @@ def explorer(
 ):  # an Altair chart
     "The budgets of Algorithms 1 and 2 against the likelihood quantile, with sliders that start at the given values (Cor. 3.6, Thm 4.1)."
     try: import altair as alt
-    except ImportError as error: raise ImportError("the explorer needs Altair: pip install 'pgpost[explorer]'") from error
-    values = dict(k=k, N=N)
-    for name, value in dict(alpha=alpha, eps=eps, gamma=gamma, m=m).items():
-        if not value > 0: raise ValueError(f"{name} must be positive, got {value}")
-        values[f"log_{name}"] = float(np.log10(value))
-    for name, (label, least, most, _) in _SLIDERS.items():
-        if not least <= values[name] <= most: raise ValueError(f"{label.split(':')[0]} must lie in [{least}, {most}], got {values[name]}")
+    except ModuleNotFoundError as error: raise ModuleNotFoundError("the explorer needs Altair: pip install 'pgpost[explorer]'") from error
+    given = dict(k=check_integer("k", k, 2), N=check_integer("N", N, 1), log_alpha=alpha, log_eps=eps, log_gamma=gamma, log_m=m)
+    values = {name: _start(name, value) for name, value in given.items()}
     page = alt.Chart(alt.Data(values=[{}]))
     rewards = alt.Data(values=[dict(reward="outcome", row=0), dict(reward="process", row=1)])
     here = _budget(alt.Chart(rewards).transform_calculate(x="log_alpha"))
     layers = _curves(alt, page, here) + _bars(alt, here) + _words(alt, page, here)
     chart = alt.layer(*layers).add_params(*_parameters(alt, values)).properties(width="container", height=_HEIGHT)
-    return chart.configure(background="white", font="sans-serif").configure_view(stroke=None, continuousWidth=560)
+    return chart.configure(background="white", font="sans-serif").configure_view(stroke=None, continuousWidth=560).configure_axis(
+        labelColor="black", titleColor="black", gridColor="#ddd", domainColor="#888", tickColor="#888")  # whatever the theme of the page

@@ -37,7 +37,7 @@ _SLIDERS = dict(
     log_alpha=("log10 α: likelihood quantile of the base model", -30, 0, .1),
     log_eps=("log10 ε: share of contexts that may be left out", -4, -.3, .1),
     log_gamma=("log10 γ: margin", -3, 0, .1),
-    log_m=("log10 m: draws of the fallback that one can pay for", 0, 15, .1))
+    log_m=("log10 m: affordable draws of the fallback", 0, 15, .1))
 
 def _bound(x): return f"((8 * pow({x}, 2) / gamma2 + 4) / (1 - exp(-1)))"
 

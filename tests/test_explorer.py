@@ -161,7 +161,7 @@ def test_notebook_stores_the_chart_of_the_code():
 
 def stored(page):
     "The output that the notebook stores for the site, with scripts from a folder instead of the CDN."
-    html = "".join(*outputs("text/html"))
+    html = "".join(line for output in outputs("text/html") for line in output)
     paths = re.findall(r"https://cdn.jsdelivr.net/npm/([^?\"]+)\?noext", html)
     assert [path.split("@")[0] for path in paths] == ["vega", "vega-lib", "vega-lite", "vega-embed"]
     for path in paths: (page.parent / path).write_text(vlc.javascript_bundle() if "embed" in path else "", encoding="utf-8")

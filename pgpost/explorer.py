@@ -8,6 +8,7 @@ __all__ = ['explorer']
 # %% ../nbs/16_explorer.ipynb #85151f25
 import numpy as np
 from matplotlib.colors import to_hex
+from .features import check_integer
 from .plot import PALETTE
 
 # %% ../nbs/16_explorer.ipynb #b03403e9
@@ -20,7 +21,7 @@ def _budget(
         m0="2 * min(pow(10, -datum.x / datum.L), pow(k, N / datum.L))",
         m="ceil(datum.m0 * (1 + log(datum.L)))",
         contexts="T",
-        search="datum.L * (datum.reward == 'outcome' ? datum.m : datum.m0) * B",
+        search="datum.L * (datum.reward == 'outcome' ? datum.m : datum.m0) * b",
         leftovers="datum.L * datum.m * eps * T",
         queries="datum.contexts + datum.search + datum.leftovers",
         y="log(datum.queries) / LN10",
@@ -36,7 +37,7 @@ _SLIDERS = dict(
     log_alpha=("log10 α: likelihood quantile of the base model", -30, 0, .1),
     log_eps=("log10 ε: share of contexts that may be left out", -4, -.3, .1),
     log_gamma=("log10 γ: margin", -3, 0, .1),
-    log_m=("log10 m: draws of the fallback that one can pay for", 0, 15, .1))
+    log_m=("log10 m: affordable draws of the fallback", 0, 15, .1))
 
 def _bound(x): return f"((8 * pow({x}, 2) / gamma2 + 4) / (1 - exp(-1)))"
 
@@ -44,17 +45,17 @@ def _parameters(
     alt,  # the module altair
     values  # start of each slider
 ):
-    "The sliders, and what follows from them alone: T contexts and the path bound B."
+    "The sliders, and what follows from them alone: T contexts, and b, the path bound of T with its factor e/(e-1)."
     sliders = [alt.param(name=name, value=values[name], bind=alt.binding_range(name=label, min=least, max=most, step=step))
                for name, (label, least, most, step) in _SLIDERS.items()]
-    newton = {f"x{i + 1}": f"x{i} - (x{i} - log(k * N * {_bound(f'x{i}')} / eps)) / (1 - 4 * x{i} / (2 * pow(x{i}, 2) + gamma2))" for i in range(4)}
+    newton = {f"x{i + 1}": f"x{i} - (x{i} - log(k * N * {_bound(f'x{i}')} / eps)) / (1 - 4 * x{i} / (2 * pow(x{i}, 2) + gamma2))" for i in range(3)}
     derived = dict(eps="pow(10, log_eps)", gamma2="pow(100, log_gamma)", draws="round(pow(10, log_m))",
                    barrier="-N * log(k) / LN10", x0=f"log(k * N * {_bound(20)} / eps)", **newton,
-                   T=f"ceil({_bound('x4')} / eps)", B=_bound("log(k * N * T)"))
+                   T=f"ceil({_bound('x3')} / eps)", b=_bound("log(k * N * T)"))
     return sliders + [alt.param(name=name, expr=expression) for name, expression in derived.items()]
 
 # %% ../nbs/16_explorer.ipynb #dbc8aeed
-_HEIGHT, _TOP = 610, 350  # pixels: of the chart, and from its upper edge to the curves
+_HEIGHT, _TOP = 510, 300  # pixels: of the chart, and from its upper edge to the curves
 _LARGEST = 46  # decimal logarithm of the queries where the axis ends
 
 def _number(expression): return f"({expression} < 1e6 ? format({expression}, ',.0f') : replace(format({expression}, '.2e'), 'e+', 'e'))"
@@ -79,18 +80,18 @@ def _words(
     spent = "(datum.paid ? datum.contexts + datum.search + datum.L * draws * eps * T : T * (1 + datum.L * draws))"
     lines = [
         _text(alt, page, "8", "'T = ' + format(T, ',d') + ' contexts, error 2ε = ' + format(2 * eps, '.2~g')", fontWeight="bold"),
-        _text(alt, page, "28",
+        _text(alt, page, "27",
               f"'barrier min(1/α, k^N) = ' + (log_alpha > barrier ? '1/α' : 'k^N') + ' = ' + {_number('pow(10, min(-log_alpha, -barrier))')}"),
-        _text(alt, here, "50 + 20 * datum.row",
+        _text(alt, here, "46 + 18 * datum.row",
               f"datum.reward + ': ' + {_number('datum.queries')} + ' queries, largest: ' + {term} + ', ' + "
               f"format({largest} / datum.queries, '.0%')", dx=14),
-        _text(alt, page, "102", "'Terms of the bound (log scale)'", fontWeight="bold"),
-        _text(alt, page, "240", "'With m = ' + format(draws, ',d') + (draws == 1 ? ' draw' : ' draws')", fontWeight="bold"),
-        _text(alt, here, "260 + 40 * datum.row",
+        _text(alt, page, "90", "'Terms of the bound (log scale)'", fontWeight="bold"),
+        _text(alt, page, "206", "'With m = ' + format(draws, ',d') + (draws == 1 ? ' draw' : ' draws')", fontWeight="bold"),
+        _text(alt, here, "225 + 35 * datum.row",
               f"datum.reward + ' needs ' + {_number('datum.m')} + ': α is ' + (datum.paid ? 'within' : 'out of') + ' reach'", dx=14),
-        _text(alt, here, "278 + 40 * datum.row", f"{can} + '; at most ' + {_number(spent)} + ' queries'", dx=14, fontSize=12)]
+        _text(alt, here, "241 + 35 * datum.row", f"{can} + '; at most ' + {_number(spent)} + ' queries'", dx=14, fontSize=12)]
     keys = [here.transform_calculate(pixel=y).mark_square(size=90, opacity=1)
-            .encode(x=alt.value(-38), y=alt.Y("pixel:Q", scale=None), color=_color(alt)) for y in ("50 + 20 * datum.row", "260 + 40 * datum.row")]
+            .encode(x=alt.value(-38), y=alt.Y("pixel:Q", scale=None), color=_color(alt)) for y in ("46 + 18 * datum.row", "225 + 35 * datum.row")]
     return lines + keys
 
 def _color(alt):
@@ -106,10 +107,10 @@ def _bars(
     terms = here.transform_fold(names, as_=["term", "value"]).transform_calculate(
         place=f"indexof({names}, datum.term)", number=_number("datum.value"), start="18",
         end=f"datum.start + (width - 85) * log(max(1, datum.value)) / LN10 / {_LARGEST}",
-        pixel="123 + 36 * datum.place + 15 * datum.row")
+        pixel="108 + 31 * datum.place + 13 * datum.row")
     x, y = alt.X("end:Q", scale=None), alt.Y("pixel:Q", scale=None)
-    labels = _text(alt, terms.transform_filter("datum.row == 0"), "130 + 36 * datum.place", "datum.term", fontSize=12)
-    return [terms.mark_bar(size=13, orient="horizontal", opacity=1).encode(x=x, x2="start", y=y, color=_color(alt)),
+    labels = _text(alt, terms.transform_filter("datum.row == 0"), "114 + 31 * datum.place", "datum.term", fontSize=12)
+    return [terms.mark_bar(size=12, orient="horizontal", opacity=1).encode(x=x, x2="start", y=y, color=_color(alt)),
             terms.mark_text(align="left", baseline="middle", dx=4, fontSize=12).encode(x=x, y=y, text="number:N"), labels]
 
 def _curves(
@@ -136,9 +137,17 @@ def _curves(
             curve.transform_filter("datum.paid").mark_line(strokeWidth=4).encode(x, y, color),
             here.mark_point(size=110, filled=True, opacity=1).encode(x, y, color),
             *[note.transform_filter(f"datum.side == {side}").mark_text(align=align, baseline="middle", dx=5 * side, fontSize=12)
-              .encode(x, y=alt.value(_TOP - 9), text="line:N") for side, align in ((1, "left"), (-1, "right"))]]
+              .encode(x, y=alt.value(_TOP - 8), text="line:N") for side, align in ((1, "left"), (-1, "right"))]]
 
 # %% ../nbs/16_explorer.ipynb #16c0ad1a
+def _start(name, value):
+    "Where a slider starts, or a `ValueError` with its range, in the unit of `value`."
+    _, least, most, _ = _SLIDERS[name]
+    log = name.startswith("log_")
+    if log: least, most = (float(f"{10.**end:.3g}") for end in (least, most))
+    if not least <= value <= most: raise ValueError(f"{name.removeprefix('log_')} must lie in [{least:g}, {most:g}], got {value}")
+    return float(np.log10(value)) if log else value
+
 def explorer(
     k=16,  # tokens in the vocabulary
     N=16,  # tokens in a response
@@ -149,16 +158,13 @@ def explorer(
 ):  # an Altair chart
     "The budgets of Algorithms 1 and 2 against the likelihood quantile, with sliders that start at the given values (Cor. 3.6, Thm 4.1)."
     try: import altair as alt
-    except ImportError as error: raise ImportError("the explorer needs Altair: pip install 'pgpost[explorer]'") from error
-    values = dict(k=k, N=N)
-    for name, value in dict(alpha=alpha, eps=eps, gamma=gamma, m=m).items():
-        if not value > 0: raise ValueError(f"{name} must be positive, got {value}")
-        values[f"log_{name}"] = float(np.log10(value))
-    for name, (label, least, most, _) in _SLIDERS.items():
-        if not least <= values[name] <= most: raise ValueError(f"{label.split(':')[0]} must lie in [{least}, {most}], got {values[name]}")
+    except ModuleNotFoundError as error: raise ModuleNotFoundError("the explorer needs Altair: pip install 'pgpost[explorer]'") from error
+    given = dict(k=check_integer("k", k, 2), N=check_integer("N", N, 1), log_alpha=alpha, log_eps=eps, log_gamma=gamma, log_m=m)
+    values = {name: _start(name, value) for name, value in given.items()}
     page = alt.Chart(alt.Data(values=[{}]))
     rewards = alt.Data(values=[dict(reward="outcome", row=0), dict(reward="process", row=1)])
     here = _budget(alt.Chart(rewards).transform_calculate(x="log_alpha"))
     layers = _curves(alt, page, here) + _bars(alt, here) + _words(alt, page, here)
     chart = alt.layer(*layers).add_params(*_parameters(alt, values)).properties(width="container", height=_HEIGHT)
-    return chart.configure(background="white", font="sans-serif").configure_view(stroke=None, continuousWidth=560)
+    return chart.configure(background="white", font="sans-serif").configure_view(stroke=None, continuousWidth=560).configure_axis(
+        labelColor="black", titleColor="black", gridColor="#ddd", domainColor="#888", tickColor="#888")  # whatever the theme of the page

@@ -121,12 +121,18 @@ def test_what_m_draws_reach(setting):
 
 
 def test_start_values_are_those_of_the_sliders():
-    "In natural units, and refused outside of the sliders."
+    "In natural units, refused outside of the sliders, whose ends are told in the same unit."
     chart = explorer(k=3, N=5, alpha=1e-3, eps=.01, gamma=.1, m=100).to_dict()
     values = {param["name"]: param["value"] for param in chart["params"] if "bind" in param}
     assert values == pytest.approx(dict(k=3, N=5, log_alpha=-3, log_eps=-2, log_gamma=-1, log_m=2))
-    for name, wrong in dict(k=1, N=257, alpha=1e-31, eps=.6, gamma=2, m=.5).items():
-        with pytest.raises(ValueError, match="must lie in"): explorer(**{name: wrong})
+    for values in dict(alpha=1e-30, eps=1e-4, gamma=1e-3, m=1), dict(alpha=1, eps=.501, gamma=1, m=1e15): explorer(**values)
+    for name, wrong, message in [
+            ("k", 1, "k must be at least 2, got 1"), ("k", 65, "k must lie in [2, 64], got 65"), ("k", 2.5, "k must be an integer, got 2.5"),
+            ("N", 0, "N must be at least 1, got 0"), ("N", 257, "N must lie in [1, 256], got 257"), ("N", 3.7, "N must be an integer, got 3.7"),
+            ("alpha", 1e-31, "alpha must lie in [1e-30, 1], got 1e-31"), ("alpha", 0, "alpha must lie in [1e-30, 1], got 0"),
+            ("eps", .9, "eps must lie in [0.0001, 0.501], got 0.9"), ("eps", float("nan"), "eps must lie in [0.0001, 0.501], got nan"),
+            ("gamma", 2, "gamma must lie in [0.001, 1], got 2"), ("m", .5, "m must lie in [1, 1e+15], got 0.5")]:
+        with pytest.raises(ValueError, match=re.escape(message)): explorer(**{name: wrong})
 
 
 def test_older_vega_lite_draws_the_same():
@@ -148,17 +154,24 @@ def outputs(mime):
 def test_notebook_stores_the_chart_of_the_code():
     "For JupyterLab as data, with a picture beside it for everyone else."
     [spec], pictures = outputs("application/vnd.vegalite.v5+json"), outputs("image/png")
-    assert spec["params"] == explorer().to_dict()["params"] and len(spec["layer"]) == len(explorer().to_dict()["layer"])
+    now = explorer().properties(width=560).to_dict()
+    assert spec | {"$schema": now["$schema"]} == now  # the address of the schema is Altair's
     assert len(pictures) == 4 and len(set(pictures)) == 4
 
 
 def stored(page):
     "The output that the notebook stores for the site, with scripts from a folder instead of the CDN."
-    html = "".join(*outputs("text/html"))
+    html = "".join(line for output in outputs("text/html") for line in output)
     paths = re.findall(r"https://cdn.jsdelivr.net/npm/([^?\"]+)\?noext", html)
     assert [path.split("@")[0] for path in paths] == ["vega", "vega-lib", "vega-lite", "vega-embed"]
     for path in paths: (page.parent / path).write_text(vlc.javascript_bundle() if "embed" in path else "", encoding="utf-8")
     page.write_text(f"<!DOCTYPE html><meta charset=utf-8>{html.replace('https://cdn.jsdelivr.net/npm', '.')}", encoding="utf-8")
+
+
+def wait(browser, condition):
+    "Until the condition holds; its limit is far longer than anything takes."
+    from selenium.webdriver.support.wait import WebDriverWait
+    return WebDriverWait(browser, 300).until(condition)
 
 
 def inline(page): explorer().save(page, inline=True)
@@ -169,7 +182,6 @@ def inline(page): explorer().save(page, inline=True)
 def test_sliders_in_a_browser(browser, tmp_path, write, width):  # noqa: F811
     "With the keys of a real slider: the curve and the numbers follow, and nothing is wider than the page."
     from selenium.webdriver.common.keys import Keys
-    from selenium.webdriver.support.ui import WebDriverWait
     page = tmp_path / "explorer.html"
     write(page)
     resize(browser, width)
@@ -179,14 +191,14 @@ def test_sliders_in_a_browser(browser, tmp_path, write, width):  # noqa: F811
         return browser.execute_script("""return [[...document.querySelectorAll("svg.marks text")].map(t => t.textContent).join("\\n"),
             document.querySelector("svg.marks path[aria-roledescription='line mark']").getAttribute("d")]""")
 
-    WebDriverWait(browser, 30).until(lambda browser: browser.find_elements("css selector", "input[name=log_m]"))
+    wait(browser, lambda browser: browser.find_elements("css selector", "input[name=log_m]"))
     setting, (words, curve) = dict(DEFAULT), state()
     assert f"T = {budget('outcome', **setting).T:,} contexts" in words
     for name in "log_gamma", "k", "log_alpha":
         browser.find_element("name", name).send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
         setting[name] -= 2 * _SLIDERS[name][3]
         outcome = budget("outcome", **setting)
-        WebDriverWait(browser, 30).until(lambda browser: f"T = {outcome.T:,} contexts" in state()[0])
+        wait(browser, lambda browser: f"T = {outcome.T:,} contexts" in state()[0])
     words, new_curve = state()
     assert new_curve != curve
     assert number(re.search(r"outcome: (\S+) queries", words)[1]) == pytest.approx(outcome.queries, rel=6e-3)
@@ -197,3 +209,16 @@ def test_sliders_in_a_browser(browser, tmp_path, write, width):  # noqa: F811
                 end("svg.marks text") - end("svg.marks"), end("input, label")]""")
     assert inner == width and scroll <= inner and inputs_end <= inner
     assert drawn > .8 * inner and texts_end <= 0
+
+
+def test_a_dark_theme_changes_nothing(browser, tmp_path):  # noqa: F811
+    "JupyterLab asks for Vega's dark theme when its own is dark; the chart stays black on white."
+    pictures = []
+    for theme in "default", "dark":
+        page = tmp_path / f"{theme}.html"
+        explorer().save(page, inline=True, embed_options=dict(theme=theme))
+        browser.get(page.as_uri())
+        [picture] = wait(browser, lambda browser: browser.find_elements("css selector", "svg.marks"))
+        pictures.append(picture.get_attribute("outerHTML"))
+    light, dark = pictures
+    assert "likelihood quantile" in light and dark == light

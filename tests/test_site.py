@@ -191,10 +191,15 @@ def test_names_link_to_their_entries():
     from pgpost._modidx import d
     pages = {html_name(p): p for p in MODULES.values()}
     for module, names in d["syms"].items():
-        public = {f"{module}.{name}" for name in symbols(module.split(".")[1])}
-        for name in public & names.keys():
+        public = {f"{module}.{name}" for name in symbols(module.split(".")[1])} & names.keys()
+        assert public
+        for name in public:
             target, _, anchor = names[name][0].partition("#")
             assert anchor in anchors(pages[target]), name
+        for name in names.keys() - public:
+            target, _, anchor = names[name][0].partition("#")
+            assert anchor not in anchors(pages[target]), name
+            assert not re.search(rf"^#+ `?{re.escape(name.removeprefix(f'{module}.'))}`?$", prose(pages[target]), re.M), name
 
 
 # --- the rendered site

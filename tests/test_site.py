@@ -202,6 +202,12 @@ def test_names_link_to_their_entries():
             assert not re.search(rf"^#+ `?{re.escape(name.removeprefix(f'{module}.'))}`?$", prose(pages[target]), re.M), name
 
 
+def test_the_reference_names_its_extra():
+    code = "import sys; sys.modules['nbdev'] = None; import pgpost.reference"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1 and result.stderr.endswith("ModuleNotFoundError: the reference pages need nbdev: pip install 'pgpost[dev]'\n")
+
+
 # --- the rendered site
 
 class Page(HTMLParser):

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import pgpost
-from .evallog import FORMATS, LogError, read_logs, read_steps
+from .evallog import COLUMNS, FORMATS, LogError, read_logs, read_steps
 
 # %% ../nbs/15_cli.ipynb #cf6ad786
 class OutputFolder:
@@ -241,7 +241,7 @@ def _read(args):
         args.parser.error(f"argument --label: {len(args.logs)} names are wanted, one for each log, got {len(args.label)}")
     skipped = Counter() if args.skip_invalid else None
     models = read_logs(args.logs, args.label, format=args.format, key=args.key, correct=args.correct, threshold=args.threshold,
-                       skipped=skipped, progress=partial(tqdm, unit="B", unit_scale=True, leave=False))
+                       skipped=skipped, progress=partial(tqdm, unit="B", unit_scale=True, leave=False, disable=None))
     return models, dict(skipped or {})
 
 def _model(counts, result, eps):
@@ -278,19 +278,18 @@ def _some(problems): return ", ".join(problems[:8]) + (", ..." if len(problems) 
 def _model_text(name, row, confidence):
     "What there is to say of one model, as text."
     least, most = row["n_samples"]
-    share = row["correct"] / row["answers"]
     n = least if least == most else f"{least} to {most}"
     yield f"{name}: {row['problems']} problems, {n} samples each; {row['solved']} solved at least once"
-    yield f"  {row['correct']} of {row['answers']} answers correct ({share:.9g})"
+    yield f"  {row['correct']} of {row['answers']} answers correct ({row['correct'] / row['answers']:.1%})"
     yield f"  {'eps':>6s} {'LQ':>10s}  {f'{100 * confidence:g}% band':22s} samples for a first success (band)"
     for q in row["quantile"]:
-        mark = "*" if q["quantile"] < row["resolution"] else " "
+        if q["quantile"] < row["resolution"]: quantile, samples = f"< {row['resolution']:.3g}*", f"> {_samples(1 / row['resolution'])}"
+        else: quantile, samples = f"{q['quantile']:.3g} ", _samples(q["samples"])
         band = f"{q['low']:.3g} to {q['high']:.3g}"
-        samples = f"{_samples(q['samples'])} ({_samples(q['samples_low'])} to {_samples(q['samples_high'])})"
-        yield f"  {q['eps']:6.4g} {q['quantile']:10.3g}{mark} {band:22s} {samples}"
+        yield f"  {q['eps']:6.4g} {quantile:>11s} {band:22s} {samples} ({_samples(q['samples_low'])} to {_samples(q['samples_high'])})"
     if any(q["quantile"] < row["resolution"] for q in row["quantile"]):
         yield (f"  * below {row['resolution']:.3g}, one success in {most} samples, counts cannot tell likelihoods apart: "
-               "the estimate is a convention there, the band is not")
+               "the estimate is a convention there (--json and --out have it), the band is not")
     yield "  pass@k     " + "  ".join(f"{k}: {p:.4f}" for k, p in row["pass_at_k"].items())
     yield "  predicted  " + "  ".join(f"{k}: {p:.4f}" for k, p in row["predicted_pass_at_k"].items())
     if never := row["never_solved"]:
@@ -305,7 +304,7 @@ def _comparison_text(row):
     yield f"{row['second']} against {row['first']}, on {row['problems']} problems of both{unpaired}"
     if not row["problems"]: return
     gained, lost = (f"{kind} {len(row[kind])} ({_some(row[kind]) or 'none'})" for kind in ("gained", "lost"))
-    yield f"  {gained}, {lost}; exact paired test: p = {row['p_value']:.3g}"
+    yield f"  {gained}, {lost}: never solved before, solved now, and the reverse; exact paired test: p = {row['p_value']:.3g}"
     yield f"  pass@1 changes by {row['difference']:+.4f}, standard error {row['standard_error']:.4f}"
     if row["thinned"]:
         yield f"  {row['thinned']} problems had more samples of one model, thinned at random (seed 0) for gained and lost"
@@ -515,7 +514,8 @@ def _labels(text):
 # %% ../nbs/15_cli.ipynb #08fef6f8
 def _add_logs(sub):
     "The options that say how to read logs."
-    sub.add_argument("logs", type=Path, nargs="+", metavar="LOG", help="evaluation log; logs with the same label are added up")
+    sub.add_argument("logs", type=Path, nargs="+", metavar="LOG", help=f"""evaluation log, of a tool named under --format
+                     or a csv with the columns {COLUMNS}; logs with the same label are added up""")
     sub.add_argument("--label", type=_labels, metavar="A,B", help="a name for each log; default: its file name, or its column 'model'")
     sub.add_argument("--format", choices=["auto", *FORMATS], default="auto", help="tool that wrote the logs; default: told by the content")
     sub.add_argument("--key", metavar="K", help="field that names the problem, a.b for nested ones, a,b for two")

@@ -10,10 +10,12 @@ import ast
 import re
 from textwrap import dedent
 
-from nbdev.config import get_config
-from nbdev.doclinks import NbdevLookup
-from nbdev.process import Processor
-from nbdev.showdoc import showdoc_nm
+try:
+    from nbdev.config import get_config
+    from nbdev.doclinks import NbdevLookup
+    from nbdev.process import Processor
+    from nbdev.showdoc import showdoc_nm
+except ModuleNotFoundError as error: raise ModuleNotFoundError("the reference pages need nbdev: pip install 'pgpost[dev]'") from error
 
 # %% ../nbs/17_reference.ipynb #9eb6533a
 _VALUES = ast.Assign, ast.AnnAssign
@@ -21,18 +23,24 @@ _VALUES = ast.Assign, ast.AnnAssign
 def _written(node, lines) -> list:
     "The lines of a definition, without docstring and body; of a class with its fields and the head of `__init__`."
     if isinstance(node, _VALUES): return lines[node.lineno - 1:node.end_lineno]
-    body = node.body[0]
-    head = lines[node.lineno - 1:body.lineno]
-    head[-1] = head[-1][:body.col_offset].rstrip()
     decorators = [line for d in node.decorator_list for line in lines[d.lineno - 1:d.end_lineno] if not line.startswith("@patch")]
-    members = [n for n in node.body if isinstance(n, _VALUES) or getattr(n, "name", "") == "__init__"] if isinstance(node, ast.ClassDef) else []
-    return [line for line in decorators + head if line] + [line for n in members for line in _written(n, lines)]
+    body = node.body[0]
+    first = next(iter(getattr(body, "decorator_list", [])), body)
+    head = lines[node.lineno - 1:first.lineno]
+    head[-1] = head[-1][:body.col_offset].rstrip()
+    shown = [n for n in node.body if isinstance(node, ast.ClassDef) and (isinstance(n, _VALUES) or getattr(n, "name", "") == "__init__")]
+    return [line for line in decorators + head if line] + [line for n in shown for line in _written(n, lines)]
 
 # %% ../nbs/17_reference.ipynb #0be85327
+def _assigned(node) -> list:
+    "The names that an assignment sets."
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+    return [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+
 def _public(tree, owner=None):
     "Name, node and level of the heading for each public constant, function, class and method of a cell."
     for node in tree.body:
-        if isinstance(node, ast.Assign) and not owner: names = [n.id for target in node.targets for n in ast.walk(target) if isinstance(getattr(n, "ctx", None), ast.Store) and hasattr(n, "id")]
+        if isinstance(node, _VALUES) and not owner: names = _assigned(node)
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)): names = [f"{owner}.{node.name}" if owner else showdoc_nm(node)]
         else: names = []
         for name in names:
@@ -42,6 +50,7 @@ def _public(tree, owner=None):
 
 # %% ../nbs/17_reference.ipynb #4b3450e9
 def _prose(text) -> str:
+    "A docstring as Markdown: what would be markup is escaped, outside of backticks."
     parts = text.split("`")
     return "`".join(part if i % 2 else re.sub(r"([*_<>$^~|#\[\]\\])", r"\\\1", part) for i, part in enumerate(parts))
 
@@ -71,7 +80,8 @@ class Reference(Processor):
 
     def cell(self, cell):
         "Take out the links to private names."
-        if cell.cell_type == "markdown": cell.source = re.sub(r"\[(`[^`]+`)\]\([^)\s]+\.html#(\w+\.)*_\w*\)", r"\1", cell.source)
+        if cell.cell_type != "markdown": return
+        cell.source = re.sub(r"\[(`[^`]+`)\]\([^)\s]+\.html#(\w+\.)*_\w*\)", r"\1", cell.source)
 
     def _export_(self, cell):
         above = [i for i, line in enumerate(self.lines, 1) if line.startswith("# %%") and line.endswith(f"#{cell.id}")]

@@ -11,7 +11,8 @@ FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-u
 def browser(tmp_path):
     "A Selenium driver with a profile of its own."
     webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-    chromium, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    *browsers, driver = map(shutil.which, ("chromium", "google-chrome", "chromium-browser", "chromedriver"))
+    chromium = next(filter(None, browsers), None)
     if not (chromium and driver): pytest.skip("needs chromium and chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium

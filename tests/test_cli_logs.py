@@ -1,6 +1,7 @@
 "`pgpost quantile` and `pgpost budget`, as a user runs them."
 import json
 import os
+import struct
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -39,10 +40,38 @@ def real(tmp_path_factory):
 
 def test_known_totals_are_printed(real):
     _, result = real
-    for said in ["39291 of 64000 answers correct (0.613921875)", "49877 of 64000 answers correct (0.779328125)", "481 solved at least once",
+    for said in ["39291 of 64000 answers correct (61.4%)", "49877 of 64000 answers correct (77.9%)", "481 solved at least once",
                  "465 solved at least once", "128: 0.9620", "128: 0.9300", "never solved: 19 ", "never solved: 35 ", "gained 3 (64, 80, 242), lost 19 "]:
         assert said in result.stdout
+    assert "): never solved before, solved now, and the reverse; exact paired test: p = 0.000855" in result.stdout
     assert result.stdout.count("no bound") > 4 and "counts cannot tell likelihoods apart" in result.stdout and "Traceback" not in result.stderr
+
+
+def test_estimates_below_the_resolution_are_bounds_in_the_text_and_numbers_elsewhere(tmp_path):
+    (tmp_path / "log.csv").write_text("problem,n_correct,n_samples\n" + "".join(f"{i},{c},16\n" for i, c in enumerate([0, 0, 3, 9, 15, 16])))
+    printed = pgpost("quantile", tmp_path / "log.csv", "--eps", "0.1,0.5", "--out", tmp_path / "out").stdout.splitlines()
+    assert "  43 of 96 answers correct (44.8%)" in printed
+    low, high = printed[3:5]
+    assert low.split()[:2] == ["0.1", "<"] and low.split()[2] == "0.0625*" and "> 16 (" in low
+    assert high.split()[0] == "0.5" and "<" not in high and ">" not in high
+    q = json.loads(pgpost("quantile", tmp_path / "log.csv", "--eps", "0.1,0.5", "--json").stdout)["models"]["log"]["quantile"]
+    assert 0 < q[0]["quantile"] < 1 / 16 < q[1]["quantile"] and q[0]["samples"] == pytest.approx(1 / q[0]["quantile"])
+    assert pd.read_csv(tmp_path / "out/quantile.csv")["quantile"][10] == pytest.approx(q[0]["quantile"])
+
+
+@pytest.mark.parametrize("command", [["quantile"], ["budget", "--eps", "0.2"]], ids=lambda c: c[0])
+def test_progress_is_shown_on_a_terminal_only(command, tmp_path):
+    pty, fcntl, termios = (pytest.importorskip(name, reason="needs pseudo-terminals") for name in ("pty", "fcntl", "termios"))
+    (tmp_path / "log.csv").write_text("problem,n_correct,n_samples\na,1,4\n")
+    run = [PGPOST, *command, tmp_path / "log.csv"]
+    assert subprocess.run(run, capture_output=True, check=True).stderr == b""
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))  # a bar needs room
+    subprocess.run(run, stdout=subprocess.DEVNULL, stderr=terminal, check=True)
+    os.set_blocking(screen, False)
+    shown = os.read(screen, 10_000)
+    for end in screen, terminal: os.close(end)
+    assert b"log.csv: " in shown
 
 
 def test_files_hold_what_is_printed(real):
@@ -127,6 +156,7 @@ def test_budget_for_both_rewards(tmp_path):
     (["quantile", "{log}", "--key", "question"], "missing field: 'question' is wanted"),
     (["quantile", "{log}", "--skip"], "unrecognized arguments: --skip"),
     (["quantile", "{log}", "{log}"], "duplicated samples"),
+    (["quantile", "{semicolons}"], "(is the separator a comma?)"),
     (["quantile", "{empty}"], "empty"),
     (["quantile", "{folder}"], "a folder"),
     (["quantile", "{missing}", "--out", "{out}"], "no such file"),
@@ -139,10 +169,11 @@ def test_budget_for_both_rewards(tmp_path):
 def test_bad_requests(args, message, tmp_path):
     (tmp_path / "log.csv").write_text("problem,n_correct,n_samples\na,1,4\n")
     (tmp_path / "empty.jsonl").write_text("")
-    names = dict(log="log.csv", empty="empty.jsonl", folder=".", missing="missing.jsonl", out="out")
+    (tmp_path / "semicolons.csv").write_text("problem;n_correct;n_samples\na;1;4\n")
+    names = dict(log="log.csv", semicolons="semicolons.csv", empty="empty.jsonl", folder=".", missing="missing.jsonl", out="out")
     result = pgpost(*[a.format(**{k: tmp_path / v for k, v in names.items()}) for a in args])
     assert result.returncode == 2 and message in result.stderr and result.stdout == ""
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.jsonl", "log.csv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.jsonl", "log.csv", "semicolons.csv"]
 
 
 def test_memory_does_not_grow_with_the_log(tmp_path):
@@ -156,4 +187,6 @@ def test_help_is_quick_and_light():
     "Neither the command nor the reader of logs loads the libraries that only results need."
     code = "import sys, pgpost.cli; print([m for m in ('scipy', 'pandas', 'matplotlib', 'seaborn', 'pyarrow') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ)).stdout.strip() == "[]"
+    for command in "quantile", "budget":
+        assert "a csv with the columns problem, n_correct, n_samples, and model where it holds several" in " ".join(pgpost(command, "--help").stdout.split())
     assert "--skip-invalid" in pgpost("quantile", "--help").stdout and "--target-error" in pgpost("budget", "--help").stdout

@@ -118,6 +118,13 @@ LINE = b'{"idx": 0, "score": [true, false]}\n'
     ("a.csv", b"problem,n_correct,n_correct\na,1,2\n", "broken header"),
     ("a.csv", b"problem,n_correct,n_samples\n", "no record"),
     ("a.csv", "problem,n_correct,n_samples\na,1,2\n".encode("utf-16"), "not UTF-8"),
+    ("a.csv", b"model;problem;n_correct;n_samples\nm;a;1;2\n", r"line 2: format not recognized: .*\(is the separator a comma\?\).*problem, n_correct, n_samples, and model"),
+    ("a.csv", b"problem\tn_correct\tn_samples\na\t1\t2\n", r"line 2: format not recognized: .*is the separator a comma\?"),
+    ("a.jsonl", b'{"problem": "a", "n_correct": 1.5, "n_samples": 2}\n', "line 1: impossible counts.*got 1.5 of 2"),
+    ("a.jsonl", b'{"problem": "a", "n_correct": 1, "n_samples": Infinity}\n', "line 1: impossible counts.*got 1 of inf"),
+    ("a.jsonl", b'{"problem": "a", "n_correct": 1, "n_samples": 2, "model": ["m"]}\n', "line 1: not a model: .*got a list"),
+    ("a.jsonl", b'{"problem": "a", "n_correct": 1, "n_samples": 2, "model": "\\ud800"}\n', "line 1: not a model"),
+    ("a.jsonl", b'{"id": "a", "epoch": 1, "scores": {"match": 1}}\n', "line 1: missing field: 'value' is wanted, got 1"),
     ("a.eval", b"PK\x03\x04 and no more", "damaged"),
     ("a.parquet", b"PAR1 and no more", "damaged"),
 ])
@@ -125,6 +132,41 @@ def test_what_is_wrong_is_said_with_its_place(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(LogError, match=message) as error: read_log(tmp_path / name)
     assert str(error.value).startswith(str(tmp_path / name)) and len(str(error.value)) < 500 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("missing", ["problem", "n_correct", "n_samples"])
+def test_counts_without_a_column(missing, tmp_path):
+    "The message names the column, and all that are wanted."
+    columns = [f"{name}s" if name == missing else name for name in ("problem", "n_correct", "n_samples")]
+    (tmp_path / "badcol.csv").write_text(",".join(columns) + "\na,1,4\n")
+    with pytest.raises(LogError) as error: read_log(tmp_path / "badcol.csv", format="counts")
+    assert str(error.value) == (f"{tmp_path / 'badcol.csv'}, line 2: missing field: '{missing}' is wanted, there are {', '.join(map(repr, columns))}; "
+                                "a csv of counts needs the columns problem, n_correct, n_samples, and model where it holds several")
+
+
+RECORDS = {
+    "counts": dict(model="m", problem="a", n_correct=1, n_samples=2), "humaneval": dict(task_id="a", passed=True),
+    "evalplus": dict(task_id="a", base_status="pass"), "bigcodebench": dict(task_id="a", status="pass", solution="x"),
+    "livecodebench": dict(question_id="a", graded_list=[True]), "lm-eval": dict(doc_id=1, filtered_resps=["4"], metrics=["acc"], acc=1.),
+    "inspect": dict(id="a", epoch=1, scores=dict(match=dict(value="C"))), "qwen-math": dict(idx=1, score=[True]),
+    "verl": dict(input="a", output="x", score=1.), "trl": dict(step=1, prompt="a", completion="x", reward=1.)}
+
+
+@pytest.mark.parametrize("name", evallog.FORMATS)
+def test_records_that_lack_a_field_or_hold_something_odd(name, tmp_path):
+    "Whatever stands in the place of a field of a named format, the record is read or a `LogError` names the file."
+    path, correct = tmp_path / "log.jsonl", "reward" if name == "trl" else None
+    def read(record):
+        path.write_text(json.dumps(record) + "\n")
+        return read_log(path, format=name, correct=correct)
+    assert read(RECORDS[name]).values.tolist()[0][-2] == 1
+    odd = [None, True, 1.5, -1, float("inf"), float("nan"), 10**400, "", "x", "\ud800", [], [[]], [{}], {}, {"x": 1}, {"x": ["value"]}]
+    for field in RECORDS[name]:
+        without = {k: v for k, v in RECORDS[name].items() if k != field}
+        for record in [without, *(without | {field: value} for value in odd)]:
+            try: table = read(record)
+            except LogError as error: assert str(error).startswith(str(path))
+            else: assert table.n_samples.tolist()[0] >= 1
 
 
 @pytest.mark.parametrize("name", ["nothing.csv", "."])

@@ -191,10 +191,21 @@ def test_names_link_to_their_entries():
     from pgpost._modidx import d
     pages = {html_name(p): p for p in MODULES.values()}
     for module, names in d["syms"].items():
-        public = {f"{module}.{name}" for name in symbols(module.split(".")[1])}
-        for name in public & names.keys():
+        public = {f"{module}.{name}" for name in symbols(module.split(".")[1])} & names.keys()
+        assert public
+        for name in public:
             target, _, anchor = names[name][0].partition("#")
             assert anchor in anchors(pages[target]), name
+        for name in names.keys() - public:
+            target, _, anchor = names[name][0].partition("#")
+            assert anchor not in anchors(pages[target]), name
+            assert not re.search(rf"^#+ `?{re.escape(name.removeprefix(f'{module}.'))}`?$", prose(pages[target]), re.M), name
+
+
+def test_the_reference_names_its_extra():
+    code = "import sys; sys.modules['nbdev'] = None; import pgpost.reference"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1 and result.stderr.endswith("ModuleNotFoundError: the reference pages need nbdev: pip install 'pgpost[dev]'\n")
 
 
 # --- the rendered site

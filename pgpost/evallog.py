@@ -418,6 +418,8 @@ def read_log(
 def _named(table, label):
     "The tables of the models in a log, by their names."
     if "model" not in table: return {label[0]: table}
+    if nameless := int(table.model.isna().sum()):
+        raise LogError(label[0], "model missing", f"{nameless} of {len(table)} problems have none, the others have: give all of them one, or none")
     models = {str(model): rows.drop(columns="model") for model, rows in table.groupby("model", sort=False)}
     if label[1] and len(models) > 1:
         raise LogError(label[0], "models named twice", f"the file names the models {', '.join(models)} itself: leave out its label")

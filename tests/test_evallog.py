@@ -243,3 +243,9 @@ def test_damaged_logs_give_clean_errors(logs, tmp_path):
     seen = Counter(outcome(path, options, tmp_path / f"x{path.suffix}", content) for path, options, _ in logs.values()
                    for content in mutations(path.read_bytes(), 15, np.random.default_rng(0)))
     assert seen["table"] > 0 and seen["error"] > 0 and set(seen) == {"table", "error"}
+
+
+def test_records_without_a_model_among_others_with_one_are_not_lost(tmp_path):
+    path = tmp_path / "counts.jsonl"
+    path.write_text('{"model": "m", "problem": "a", "n_correct": 1, "n_samples": 2}\n{"problem": "b", "n_correct": 2, "n_samples": 2}\n')
+    with pytest.raises(LogError, match="counts.*: model missing: 1 of 2 problems have none"): read_logs([path])

@@ -154,6 +154,12 @@ def test_no_warning_is_stored(path):
 
 
 @notebooks
+def test_no_link_stands_in_a_link(path):
+    "nbdev makes a link of a public name in backticks, also in the text of another link."
+    assert not re.findall(r"\[[^\]\n]*\[`[^`]*`\]\([^)]*\)[^\]\n]*\]\([^)]*\)", prose(path))
+
+
+@notebooks
 def test_links_lead_somewhere(path):
     "Links between notebooks and within them, links to files, and the links that nbdev makes of names in backticks."
     pages = {f"/nbs/{html_name(p)}": p for p in MODULES.values()}

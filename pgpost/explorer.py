@@ -65,6 +65,7 @@ def _text(alt, chart, y, line, **mark):
     chart = chart.transform_calculate(line=line, pixel=y).mark_text(**dict(align="left", baseline="middle", fontSize=13) | mark)
     return chart.encode(x=alt.value(-44), y=alt.Y("pixel:Q", scale=None), text="line:N")
 
+# %% ../nbs/16_explorer.ipynb #9d55a7c8
 def _words(
     alt,  # the module altair
     page,  # chart with a single row
@@ -94,6 +95,7 @@ def _words(
             .encode(x=alt.value(-38), y=alt.Y("pixel:Q", scale=None), color=_color(alt)) for y in ("46 + 18 * datum.row", "225 + 35 * datum.row")]
     return lines + keys
 
+# %% ../nbs/16_explorer.ipynb #8c2b1d45
 def _color(alt):
     rewards = ["outcome", "process"]
     return alt.Color("reward:N", legend=None, scale=alt.Scale(domain=rewards, range=[to_hex(PALETTE[reward]) for reward in rewards]))
@@ -113,6 +115,7 @@ def _bars(
     return [terms.mark_bar(size=12, orient="horizontal", opacity=1).encode(x=x, x2="start", y=y, color=_color(alt)),
             terms.mark_text(align="left", baseline="middle", dx=4, fontSize=12).encode(x=x, y=y, text="number:N"), labels]
 
+# %% ../nbs/16_explorer.ipynb #07d62c79
 def _curves(
     alt,  # the module altair
     page,  # chart with a single row

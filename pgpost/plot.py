@@ -132,6 +132,7 @@ def _color(claim):
     if claim.startswith("Algorithm 2"): return PALETTE["process"]
     return PALETTE[max((name for name in PALETTE if claim.startswith(name)), key=len, default="outcome")]
 
+# %% ../nbs/14_plot.ipynb #f0899c84
 def _claim(ax, row, points):
     "One claim: what was measured, its slope and the predicted one."
     color, logs = _color(row.claim), (row.against.startswith("log "), row.quantity.startswith("log "))
@@ -154,6 +155,7 @@ def _claim(ax, row, points):
     ax.set_title(row.claim, fontsize="medium")
     ax.set(xlabel=_label(row.against), ylabel=_label(row.quantity))
 
+# %% ../nbs/14_plot.ipynb #5f4fc26b
 def theorems(
     results,  # rows of `theorems.csv`: claim, quantity, against, predicted, measured
     points,  # rows of `points.csv`: claim, x, y, low, high

@@ -392,6 +392,7 @@ def _start_worker(pipe, setup, args):
     Thread(target=_end_with, args=(pipe,), daemon=True).start()
     if setup: setup(*args)
 
+# %% ../nbs/10_sweep.ipynb #d465a1c9
 @contextmanager
 def _deaf():
     "Processes that are started in this context do not hear Ctrl-C, which reaches all; this one hears it when the context ends."
@@ -400,6 +401,7 @@ def _deaf():
     finally:
         if heard is not None: signal.pthread_sigmask(signal.SIG_SETMASK, heard)
 
+# %% ../nbs/10_sweep.ipynb #8cf1b490
 @contextmanager
 def process_pool(
     workers,  # number of processes

@@ -556,8 +556,8 @@ def _parser():
     sub = commands.add_parser("figure1", allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter,
                               help=figure1.__doc__, description=f"""{figure1.__doc__}
         Trains a base model on a Gaussian mixture task (128 tokens, vocabulary 32), post-trains it on policy with outcome
-        rewards and with process rewards, and writes {', '.join(FIGURE1_FILES)}. Takes about half a minute, or some
-        minutes with signed rewards.""")
+        rewards and with process rewards, and writes {', '.join(FIGURE1_FILES)}. Takes about a quarter of a minute,
+        and several times as long with signed rewards.""")
     sub.add_argument("--out", type=_folder, required=True, default=argparse.SUPPRESS, metavar="DIR",
                      help="folder for the results: new, empty, or of an earlier figure1")
     sub.add_argument("--seed", type=_integer_from(0), default=0, help="of the ground truth and everything drawn")

@@ -180,8 +180,8 @@ class Encoder:
         "The state to which each token leads from each state, shape (n_states, k)."
         state, token = np.indices((self.n_states, self.k)).reshape(2, -1)
         table = np.reshape(self.advance(state, token), (self.n_states, self.k))
-        if table.min() < 0 or table.max() >= self.n_states:
-            raise ValueError(f"{self} advances to states {table.min()}..{table.max()}, but has the states 0..{self.n_states - 1}")
+        first, last = min(self.start, table.min()), max(self.start, table.max())
+        if first < 0 or last >= self.n_states: raise ValueError(f"{self} reaches the states {first}..{last}, but has the states 0..{self.n_states - 1}")
         return table
 
     def states(self, y):

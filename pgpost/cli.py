@@ -15,6 +15,7 @@ import platform
 import re
 from collections import Counter
 from contextlib import nullcontext
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -65,18 +66,18 @@ def _versions():
     packages = "pgpost", "numpy", "pandas", "matplotlib", "seaborn"
     return dict(python=platform.python_version(), **{name: version(name) for name in packages}, platform=platform.platform())
 
-def _save_figure1(experiment, out, start, interrupted=False):
-    "Write the tables and the figure of as much of `experiment` as there is."
+def _save_figure1(result, out, start):
+    "Write the tables and the figure of as much as there is."
     import matplotlib
     matplotlib.use("Agg")
-    from pgpost.plot import figure1 as plot
-    history = experiment.history()
-    figure = plot(history, experiment.trajectories(), experiment.off_support)
-    record = dict(command="figure1", setting=experiment.setting, versions=_versions(), interrupted=interrupted,
-                  summary=experiment.summary(), wall_seconds=experiment.seconds | dict(total=perf_counter() - start))
+    from pgpost.plot import figure1 as draw_figure1
+    history = result.history()
+    figure = draw_figure1(history, result.trajectories(), result.setting.off_support)
+    record = dict(command="figure1", setting=asdict(result.setting), versions=_versions(), interrupted=not result.complete,
+                  summary=result.summary(), wall_seconds=result.seconds | dict(total=perf_counter() - start))
     out.write({"figure1.png": lambda file: figure.savefig(file, dpi=150),
                "history.csv": lambda file: history.to_csv(file, index=False),
-               "centers.csv": lambda file: experiment.centers().to_csv(file, index=False),
+               "centers.csv": lambda file: result.centers().to_csv(file, index=False),
                "run.json": lambda file: file.write_text(json.dumps(record, indent=2) + "\n")})
 
 # %% ../nbs/15_cli.ipynb #bdd1278b
@@ -97,29 +98,28 @@ def figure1(args):
     "Outcome and process rewards from one base model: the paper's Figure 1."
     start, out = perf_counter(), OutputFolder(args.out, FIGURE1_FILES)
     try:
-        from pgpost.experiment import Figure1
-        experiment = Figure1(seed=args.seed, steps=args.steps, rewards=args.rewards)
-        try: experiment.run(progress=True, parallel=True)
-        except KeyboardInterrupt:
-            if experiment.runs: _save_figure1(experiment, out, start, interrupted=True)
+        from pgpost.experiment import ExperimentInterrupted, Figure1
+        try: result = Figure1(seed=args.seed, steps=args.steps, rewards=args.rewards).run(progress=True, parallel=True)
+        except ExperimentInterrupted as stop:
+            if stop.result.runs: _save_figure1(stop.result, out, start)
             raise
-        _save_figure1(experiment, out, start)
+        _save_figure1(result, out, start)
     finally: out.drop_if_empty()
-    print(_table1(experiment.summary()))
+    print(_table1(result.summary()))
     print(f"{perf_counter() - start:.1f} seconds; figure and tables are in {out.path}")
 
 # %% ../nbs/15_cli.ipynb #7192605a
 FIGURE2_FILES = ["figure2.png", "cdf.csv", "quantiles.csv", "run.json"]
 
-def _save_figure2(experiment, out, start):
+def _save_figure2(result, out, start):
     "Write the tables and the figure of as many phases as there are."
     import matplotlib
     matplotlib.use("Agg")
-    from pgpost.plot import figure2 as plot
-    cdf, quantiles = experiment.cdf(), experiment.quantiles()
-    figure, last = plot(cdf, quantiles), max(experiment.log_likelihood)
-    record = dict(command="figure2", setting=experiment.setting, versions=_versions(), last_step=last,
-                  interrupted=last < experiment.phases * experiment.phase_steps, wall_seconds=perf_counter() - start)
+    from pgpost.plot import figure2 as draw_figure2
+    cdf, quantiles = result.cdf(), result.quantiles()
+    figure = draw_figure2(cdf, quantiles)
+    record = dict(command="figure2", setting=asdict(result.setting), versions=_versions(), last_step=result.last_step,
+                  interrupted=not result.complete, wall_seconds=perf_counter() - start)
     out.write({"figure2.png": lambda file: figure.savefig(file, dpi=150),
                "cdf.csv": lambda file: cdf.to_csv(file, index=False),
                "quantiles.csv": lambda file: quantiles.to_csv(file, index=False),
@@ -130,15 +130,14 @@ def figure2(args):
     "The likelihood quantile along pre-training: the synthetic part of the paper's Figure 2."
     start, out = perf_counter(), OutputFolder(args.out, FIGURE2_FILES)
     try:
-        from pgpost.experiment import Figure2
-        experiment = Figure2(seed=args.seed, phases=args.phases, optimizer=args.optimizer)
-        try: experiment.run(progress=True)
-        except KeyboardInterrupt:
-            if experiment.log_likelihood: _save_figure2(experiment, out, start)
+        from pgpost.experiment import ExperimentInterrupted, Figure2
+        try: result = Figure2(seed=args.seed, phases=args.phases, optimizer=args.optimizer).run(progress=True)
+        except ExperimentInterrupted as stop:
+            _save_figure2(stop.result, out, start)
             raise
-        _save_figure2(experiment, out, start)
+        _save_figure2(result, out, start)
     finally: out.drop_if_empty()
-    table = experiment.quantiles([.01, .1, .5]).pivot(index="step", columns="eps", values="log_quantile") / 2.302585092994046
+    table = result.quantiles([.01, .1, .5]).pivot(index="step", columns="eps", values="log_quantile") / 2.302585092994046
     print(table.rename(columns="log10 Q({})".format).rename_axis(columns=None).round(2).to_string())
     print(f"{perf_counter() - start:.1f} seconds; figure and tables are in {out.path}")
 

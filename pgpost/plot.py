@@ -76,8 +76,8 @@ def _single_centers(ax, trajectories):
 
 # %% ../nbs/14_plot.ipynb #258e8518
 def figure1(
-    history,  # table of `Figure1.history`, or `history.csv`
-    trajectories,  # table of `Figure1.trajectories`
+    history,  # table of `Figure1Result.history`, or `history.csv`
+    trajectories,  # table of `Figure1Result.trajectories`
     threshold=1e-12,  # base likelihood below which a center is off the support
 ):  # a matplotlib `Figure`
     "The three panels of the paper's Figure 1."
@@ -90,8 +90,8 @@ def figure1(
 
 # %% ../nbs/14_plot.ipynb #9ad14e33
 def figure2(
-    cdf,  # table of `Figure2.cdf`, or `cdf.csv`
-    quantiles,  # table of `Figure2.quantiles`, or `quantiles.csv`
+    cdf,  # table of `Figure2Result.cdf`, or `cdf.csv`
+    quantiles,  # table of `Figure2Result.quantiles`, or `quantiles.csv`
 ):  # a matplotlib `Figure`
     "The likelihood CDF and the likelihood quantile along pre-training: the synthetic part of the paper's Figure 2."
     steps = sorted(quantiles.step.unique())

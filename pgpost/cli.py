@@ -70,7 +70,7 @@ def _save_figure1(result, out, start):
     "Write the tables and the figure of as much as there is."
     import matplotlib
     matplotlib.use("Agg")
-    from pgpost.plot import figure1 as draw_figure1
+    from pgpost.plot import draw_figure1
     history = result.history()
     figure = draw_figure1(history, result.trajectories(), result.setting.off_support)
     record = dict(command="figure1", setting=asdict(result.setting), versions=_versions(), interrupted=not result.complete,
@@ -115,7 +115,7 @@ def _save_figure2(result, out, start):
     "Write the tables and the figure of as many phases as there are."
     import matplotlib
     matplotlib.use("Agg")
-    from pgpost.plot import figure2 as draw_figure2
+    from pgpost.plot import draw_figure2
     cdf, quantiles = result.cdf(), result.quantiles()
     figure = draw_figure2(cdf, quantiles)
     record = dict(command="figure2", setting=asdict(result.setting), versions=_versions(), last_step=result.last_step,
@@ -152,11 +152,11 @@ def _save_theorems(results, points, out, start, quick):
     "Write the tables, and a figure for each group of claims."
     import matplotlib
     matplotlib.use("Agg")
-    from pgpost.plot import theorems as plot
+    from pgpost.plot import draw_claims
     from pgpost.theorem import CLAIMS
     (groups, _), files = _theorem_files(), {}
     for group, name in groups.items():
-        figure = plot(results[results.claim.isin([claim.name for claim in CLAIMS if claim.group == group])], points)
+        figure = draw_claims([claim for claim in CLAIMS if claim.group == group], results, points)
         files[name] = partial(figure.savefig, dpi=150)
     record = dict(command="theorems", quick=quick, versions=_versions(), hold=int(results.holds.sum()), claims=len(results),
                   wall_seconds=perf_counter() - start)
@@ -173,7 +173,7 @@ def theorems(args):
     out = OutputFolder(args.out, [*_theorem_files()[1], "runs.db", "runs.db-wal", "runs.db-shm"])
     try:
         with process_pool(os.cpu_count()) as executor:
-            results, points = theorem.theorems(args.quick, store=out.path/"runs.db", executor=executor)
+            results, points = theorem.measure_claims(args.quick, store=out.path/"runs.db", executor=executor)
         _save_theorems(results, points, out, start, args.quick)
     finally: out.drop_if_empty()
     print(results.round(3).to_string(index=False))
@@ -316,7 +316,7 @@ def _save_quantile(out, models, results):
     matplotlib.use("Agg")
     import numpy as np
     import pandas as pd
-    from pgpost.plot import quantiles as plot
+    from pgpost.plot import draw_quantiles as plot
     curves = pd.concat([result.table(np.arange(100) / 100).assign(model=name) for name, result in results.items()])
     figure = plot(curves, floor=min(result.resolution for result in results.values()) / 10)
     counts = pd.concat([table.assign(model=name) for name, table in models.items()])

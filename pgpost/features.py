@@ -403,7 +403,7 @@ class Position(Encoder):
         check_integer("the number N of tokens in a response", self.N, 1)
 
     @property
-    def longest(self): return self.N
+    def longest(self): "Every position has weights, up to the last."; return self.N
     @property
     def n_features(self): return self.N * self.d
     @property

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 from .behavior import Behavior, OnPolicy, TeacherForced
-from .features import check_integer
+from .features import check_integer, check_type
 from .policy import LinearPolicy
 from .reward import Ledger, Outcome, Process, Reward
 from .stepsize import StepSize
@@ -143,17 +143,16 @@ def progress_bar(
 
 # %% ../nbs/06_train.ipynb #5bc94caa
 def _check_parts(task, policy, behavior, reward, stepsize):
-    "Raise a `ValueError` if a part of the loop is not what it should be, or if policy and task do not fit."
+    "Raise a `ValueError` if a part of the loop is not what it should be, or if two of them do not fit."
     for name, part, kind in [("task", task, Task), ("policy", policy, LinearPolicy), ("behavior", behavior, Behavior),
-                             ("reward", reward, Reward), ("stepsize", stepsize, StepSize)]:
-        if not isinstance(part, kind): raise ValueError(f"{name} must be a {kind.__name__}, got {part!r}")
-    proposer = behavior
-    while hasattr(proposer, "q"): proposer = proposer.q
-    for name, part in ("policy", policy), ("base policy q0", getattr(proposer, "q0", policy)):
+                             ("reward", reward, Reward), ("stepsize", stepsize, StepSize)]: check_type(name, part, kind)
+    for name, part in [("policy", policy), *(("base policy q0", q0) for q0 in behavior.policies)]:
         ours, theirs = part.encoder, task.encoder
         if (ours.d, ours.k) != (theirs.d, theirs.k): raise ValueError(f"a {name} on {ours} does not fit a task on {theirs}")
+        if part.W.ndim == 3 and part.replicates != policy.replicates: raise ValueError(f"a {name} of {part.replicates} replicates does not fit {policy}")
     if policy.W.ndim == 3 and reward.baseline and reward.group_size is None:
         raise ValueError("a baseline over the whole batch would mix the policies of a stack: give the reward a group_size")
+    behavior.check_reward(reward)
 
 # %% ../nbs/06_train.ipynb #47f720f3
 def train(

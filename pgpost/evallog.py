@@ -365,7 +365,7 @@ class _Tally:
     "Counts of one log by model (None if the log names none) and problem."
     def __init__(self, format, key, correct, threshold, text):
         self.format, self.key, self.correct, self.judge = format, key, correct, (threshold, text)
-        self.form, self.counts, self.seen = None, {}, set()
+        self.form, self.counts, self.seen, self.warnings = None, {}, set(), []
 
     def add(self, record):
         "Count one record. The first one decides on the format."
@@ -404,7 +404,8 @@ def read_log(
     skipped=None,  # a `Counter` that takes the invalid records by their kind; they are errors if None
     progress=_quiet,  # makes a progress bar in the manner of `tqdm`, from `total` and `desc`
 ):
-    "`DataFrame` with a row for each problem: problem, n_correct, n_samples, and first model if the log names models. Raises `LogError`."
+    """`DataFrame` with a row for each problem: problem, n_correct, n_samples, and first model if the log names models; `attrs["warnings"]` is a list of sentences
+    on what to bear in mind. Raises `LogError`."""
     import pandas as pd
     if format != "auto" and format not in FORMATS:
         raise ValueError(f"format must be auto or one of {', '.join(FORMATS)}, got {format!r}")
@@ -415,7 +416,7 @@ def read_log(
     if not tally.counts: raise LogError(path, "no record", "a log with at least one valid record is wanted")
     rows = [(*name, *counted) for name, counted in tally.counts.items()]
     table = pd.DataFrame(rows, columns=["model", "problem", "n_correct", "n_samples"])
-    table.attrs["format"] = tally.form.tool
+    table.attrs.update(format=tally.form.tool, warnings=tally.warnings)
     return table if table.model.notna().any() else table.drop(columns="model")
 
 # %% ../nbs/09_evallog.ipynb #ca3f36dc
@@ -438,13 +439,19 @@ def _check_distinct(paths):
                 raise LogError(path, "duplicated samples", f"different logs are wanted, this one equals {other}")
 
 # %% ../nbs/09_evallog.ipynb #d3fbc08f
+def _added_up(tables):
+    "One table of several of one model, with what was said of any of them, once."
+    import pandas as pd
+    table = pd.concat(tables).groupby("problem", sort=False).sum().reset_index()
+    table.attrs.update(tables[0].attrs, warnings=list(dict.fromkeys(chain.from_iterable(t.attrs["warnings"] for t in tables))))
+    return table
+
 def read_logs(
     paths,  # logs
     labels=None,  # a name for each log, equal for logs of one model; models are named by their file if None, or by the file's model column
     **kwargs,  # how to read them: see `read_log`
 ) -> dict:  # by model, a table problem, n_correct, n_samples
-    "Counts of each model, merged over its logs."
-    import pandas as pd
+    "Counts of each model, merged over its logs; `attrs` as of `read_log`."
     paths, parts = [Path(p) for p in paths], {}
     if labels is not None and len(labels) != len(paths):
         raise ValueError(f"a label for each of {len(paths)} logs is wanted, got {len(labels)}")
@@ -459,7 +466,7 @@ def read_logs(
             if tool != first:
                 raise LogError(path, "mixed formats", f"logs of one model in one format are wanted, {tool} comes after {first}")
             tables.append(rows)
-    return {model: pd.concat(tables).groupby("problem", sort=False).sum().reset_index() for model, (_, tables) in parts.items()}
+    return {model: _added_up(tables) for model, (_, tables) in parts.items()}
 
 # %% ../nbs/09_evallog.ipynb #78da1c78
 def _log_probabilities(record):

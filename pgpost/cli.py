@@ -13,6 +13,7 @@ import math
 import os
 import platform
 import re
+import sys
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -23,7 +24,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import pgpost
-from .evallog import COLUMNS, FORMATS, LogError, read_logs, read_steps
+from .evallog import COLUMNS, FORMATS, LogError, printable, read_logs, read_steps
 
 # %% ../nbs/15_cli.ipynb #cf6ad786
 class OutputFolder:
@@ -241,27 +242,47 @@ def _read(args):
                        skipped=skipped, progress=partial(tqdm, unit="B", unit_scale=True, leave=False, disable=None))
     return models, dict(skipped or {})
 
-def _model(counts, result, eps):
+# %% ../nbs/15_cli.ipynb #599bc1d1
+def _reading(quantile, resolution, chance):
+    "How an estimated quantile is to be read: it may be below the resolution, or no sign of more than guessing."
+    return dict(below_resolution=bool(quantile < resolution), at_chance=bool(0 < chance and quantile <= chance))
+
+def _warnings(counts, result):
+    "Sentences on what speaks against the counts: those of the log, and those of the counts themselves."
+    return list(dict.fromkeys([*counts.attrs.get("warnings", []), *result.warnings]))
+
+def _guessing(counts, result, chance):
+    "Problems above chance, and the share of problems whose likelihood is at most that of guessing, with its band; None if there is no guessing."
+    from pgpost.quantile import above_chance
+    if not chance: return None
+    above = above_chance(counts.n_correct, counts.n_samples, chance, 1 - result.confidence_level)
+    low, high = map(float, result.cdf_interval(chance))
+    return dict(chance=chance, above=int(above.sum()), not_above=counts.problem[~above].tolist(), share=float(result.cdf(chance)), low=low, high=high)
+
+# %% ../nbs/15_cli.ipynb #aad47fce
+def _model(counts, result, eps, chance):
     "What there is to say of one model."
-    solved, n = counts.n_correct > 0, counts.n_samples
+    solved, n, resolution = counts.n_correct > 0, counts.n_samples, float(result.resolution)
     powers = [2**i for i in range(int(n.min()).bit_length())]
     k, m = sorted({*powers, int(n.min())}), [int(n.max()) * f for f in (2, 4, 8, 16)]
+    predicted = map(float, result.pass_at(m)) if n.max() > 1 else [None] * len(m)
     return dict(problems=len(counts), n_samples=[int(n.min()), int(n.max())], answers=int(n.sum()),
                 correct=int(counts.n_correct.sum()), solved=int(solved.sum()),
-                quantile=result.table(eps).to_dict("records"), resolution=float(result.resolution),
-                pass_at_k=dict(zip(k, map(float, result.pass_at(k)))), predicted_pass_at_k=dict(zip(m, map(float, result.pass_at(m)))),
+                quantile=[q | _reading(q["quantile"], resolution, chance) for q in result.table(eps).to_dict("records")], resolution=resolution,
+                pass_at_k=dict(zip(k, map(float, result.pass_at(k)))), predicted_pass_at_k=dict(zip(m, predicted)),
                 never_solved=[dict(problem=p, n_samples=int(s), upper_bound=1 - (1 - result.confidence_level)**(1 / s))
-                              for p, s in zip(counts.problem[~solved], n[~solved])])
+                              for p, s in zip(counts.problem[~solved], n[~solved])],
+                guessing=_guessing(counts, result, chance), warnings=_warnings(counts, result))
 
 # %% ../nbs/15_cli.ipynb #caf3af9c
-def _compared(models):
-    "Problems gained and lost by the second of two models, on the problems that both were asked."
+def _compared(models, chance, level):
+    "Problems gained and lost by the second of two models, on the problems that both were asked; where answers can be guessed, solved means above chance."
     from pgpost.quantile import compare_counts
     first, second = models
     both = models[first].merge(models[second], on="problem", suffixes=("_1", "_2"))
     row = dict(first=first, second=second, problems=len(both), unpaired=len(models[first]) + len(models[second]) - 2 * len(both))
     if both.empty: return row
-    c = compare_counts(both.n_correct_1, both.n_samples_1, both.n_correct_2, both.n_samples_2)
+    c = compare_counts(both.n_correct_1, both.n_samples_1, both.n_correct_2, both.n_samples_2, chance=chance, level=level)
     return row | dict(gained=both.problem[c.gained].tolist(), lost=both.problem[c.lost].tolist(), p_value=c.p_value,
                       difference=c.difference, standard_error=c.standard_error, thinned=c.thinned)
 
@@ -270,38 +291,79 @@ def _samples(number):
     "A number of samples, in words if there is no bound."
     return "no bound" if number == math.inf else f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
-def _some(problems): return ", ".join(problems[:8]) + (", ..." if len(problems) > 8 else "")
+def _some(problems): return ", ".join(map(printable, problems[:8])) + (", ..." if len(problems) > 8 else "")
 
-def _model_text(name, row, confidence):
-    "What there is to say of one model, as text."
-    least, most = row["n_samples"]
-    n = least if least == most else f"{least} to {most}"
-    yield f"{name}: {row['problems']} problems, {n} samples each; {row['solved']} solved at least once"
-    yield f"  {row['correct']} of {row['answers']} answers correct ({row['correct'] / row['answers']:.1%})"
+def _marked(q, resolution):
+    "An estimated quantile as text, with the marks that `_notes` explains; below the resolution only that is said."
+    number = f"< {resolution:.3g}*" if q["below_resolution"] else f"{q['quantile']:.3g}"
+    return number + "+" * q["at_chance"]
+
+def _notes(quantiles, resolution, chance):
+    "What the marks mean, of those that there are."
+    if any(q["below_resolution"] for q in quantiles):
+        yield (f"  * below {resolution:.3g}, one success in {1 / resolution:.0f} samples, counts cannot tell likelihoods apart: "
+               "the estimate is a convention there (--json has it), the band is not")
+    if any(q["at_chance"] for q in quantiles):
+        yield f"  + at or below chance, {chance:g}: a first success is a lucky guess there, and no sign that anything is known"
+
+def _warnings_text(row):
+    for sentence in row["warnings"]: yield f"  warning: {printable(sentence)}"
+
+# %% ../nbs/15_cli.ipynb #87ced42d
+def _quantile_text(row, confidence):
+    "The table of quantiles, as text."
     yield f"  {'eps':>6s} {'LQ':>10s}  {f'{100 * confidence:g}% band':22s} samples for a first success (band)"
     for q in row["quantile"]:
-        if q["quantile"] < row["resolution"]: quantile, samples = f"< {row['resolution']:.3g}*", f"> {_samples(1 / row['resolution'])}"
-        else: quantile, samples = f"{q['quantile']:.3g} ", _samples(q["samples"])
-        band = f"{q['low']:.3g} to {q['high']:.3g}"
+        quantile, band = _marked(q, row["resolution"]), f"{q['low']:.3g} to {q['high']:.3g}"
+        if quantile[-1] not in "*+": quantile += " "
+        samples = f"> {_samples(1 / row['resolution'])}" if q["below_resolution"] else _samples(q["samples"])
         yield f"  {q['eps']:6.4g} {quantile:>11s} {band:22s} {samples} ({_samples(q['samples_low'])} to {_samples(q['samples_high'])})"
-    if any(q["quantile"] < row["resolution"] for q in row["quantile"]):
-        yield (f"  * below {row['resolution']:.3g}, one success in {most} samples, counts cannot tell likelihoods apart: "
-               "the estimate is a convention there (--json and --out have it), the band is not")
-    yield "  pass@k     " + "  ".join(f"{k}: {p:.4f}" for k, p in row["pass_at_k"].items())
-    yield "  predicted  " + "  ".join(f"{k}: {p:.4f}" for k, p in row["predicted_pass_at_k"].items())
-    if never := row["never_solved"]:
-        worst = max(p["upper_bound"] for p in never)
-        yield (f"  never solved: {len(never)} ({_some([p['problem'] for p in never])}); "
-               f"for each by itself, the likelihood is below {worst:.3g} with {100 * confidence:g}% confidence")
+
+def _pass_text(row):
+    "Measured and predicted pass@k, and that of guessing, as text."
+    def line(kind, values): return f"  {kind:10s} " + "  ".join(f"{k}: {p:.4f}" for k, p in values.items())
+    yield line("pass@k", row["pass_at_k"])
+    if guess := row["guessing"]: yield line("guessing", {k: 1 - (1 - guess["chance"])**k for k in row["pass_at_k"]})
+    if row["n_samples"][1] > 1: yield line("predicted", row["predicted_pass_at_k"])
+    else: yield "  predicted  nothing: one sample a problem tells pass@1 only"
+
+def _guessing_text(guess, confidence):
+    "What guessing explains, as text."
+    yield (f"  not above chance: {len(guess['not_above'])} ({_some(guess['not_above']) or 'none'}); "
+           f"each is tested by itself, and one of {1 / (1 - confidence):.3g} that are guessed passes")
+    yield (f"  share of problems with a likelihood of at most {guess['chance']:g}: {guess['share']:.3g}, "
+           f"{100 * confidence:g}% band {guess['low']:.3g} to {guess['high']:.3g}")
+
+def _never_text(never, confidence):
+    "The problems that were never solved, as text."
+    worst = max(p["upper_bound"] for p in never)
+    yield (f"  never solved: {len(never)} ({_some([p['problem'] for p in never])}); "
+           f"for each by itself, the likelihood is below {worst:.3g} with {100 * confidence:g}% confidence")
+
+# %% ../nbs/15_cli.ipynb #73ab0153
+def _model_text(name, row, confidence):
+    "What there is to say of one model, as text."
+    (least, most), guess = row["n_samples"], row["guessing"]
+    n = least if least == most else f"{least} to {most}"
+    solved = f"{guess['above']} above chance" if guess else f"{row['solved']} solved at least once"
+    yield f"{printable(name)}: {row['problems']} problems, {n} samples each; {solved}"
+    yield f"  {row['correct']} of {row['answers']} answers correct ({row['correct'] / row['answers']:.1%})"
+    yield from _warnings_text(row)
+    yield from _quantile_text(row, confidence)
+    yield from _notes(row["quantile"], row["resolution"], guess and guess["chance"])
+    yield from _pass_text(row)
+    if guess: yield from _guessing_text(guess, confidence)
+    elif row["never_solved"]: yield from _never_text(row["never_solved"], confidence)
 
 # %% ../nbs/15_cli.ipynb #64ae0753
-def _comparison_text(row):
+def _comparison_text(row, chance):
     "The comparison of two models, as text."
     unpaired = f" ({row['unpaired']} are in one log only)" if row["unpaired"] else ""
-    yield f"{row['second']} against {row['first']}, on {row['problems']} problems of both{unpaired}"
+    yield f"{printable(row['second'])} against {printable(row['first'])}, on {row['problems']} problems of both{unpaired}"
     if not row["problems"]: return
     gained, lost = (f"{kind} {len(row[kind])} ({_some(row[kind]) or 'none'})" for kind in ("gained", "lost"))
-    yield f"  {gained}, {lost}: never solved before, solved now, and the reverse; exact paired test: p = {row['p_value']:.3g}"
+    change = "not above chance before, above it now" if chance else "never solved before, solved now"
+    yield f"  {gained}, {lost}: {change}, and the reverse; exact paired test: p = {row['p_value']:.3g}"
     yield f"  pass@1 changes by {row['difference']:+.4f}, standard error {row['standard_error']:.4f}"
     if row["thinned"]:
         yield f"  {row['thinned']} problems had more samples of one model, thinned at random (seed 0) for gained and lost"
@@ -338,14 +400,14 @@ def quantile(args):
         models, skipped = _read(args)
         from pgpost.quantile import quantile_from_counts
         results = {name: quantile_from_counts(t.n_correct, t.n_samples, args.confidence) for name, t in models.items()}
-        report = dict(models={name: _model(models[name], results[name], args.eps) for name in models}, confidence=args.confidence,
-                      comparison=_compared(models) if len(models) == 2 else None, skipped=skipped)
+        report = dict(models={name: _model(models[name], results[name], args.eps, args.chance) for name in models}, confidence=args.confidence,
+                      comparison=_compared(models, args.chance, 1 - args.confidence) if len(models) == 2 else None, skipped=skipped)
         if out: _save_quantile(out, models, results)
     finally:
         if out: out.drop_if_empty()
     if args.json: return print(json.dumps(_plain(report), indent=2, allow_nan=False))
     texts = [_model_text(name, row, args.confidence) for name, row in report["models"].items()]
-    if report["comparison"]: texts.append(_comparison_text(report["comparison"]))
+    if report["comparison"]: texts.append(_comparison_text(report["comparison"], args.chance))
     print("\n\n".join("\n".join(text) for text in texts))
     for line in _skipped_text(skipped): print(line)
     if out: print(f"figure and tables are in {out.path}")
@@ -354,14 +416,21 @@ def quantile(args):
 ASSUMPTIONS = """Assumed: problems to come are like those logged, sampled alike; for queries, margin gamma and Algorithm 1 (outcome) or 2 (process).
 Queries are up to logarithms, and the log does not tell gamma: compare them with each other. First successes need no such assumption."""
 
-def _outcome_budget(result, eps, target):
-    "Samples a prompt and total queries for outcome rewards."
+def _price(result, eps, target, q):
+    "Samples a prompt, at most and up to the first success, and queries, if the likelihood quantile is q."
+    from pgpost.bounds import leading_queries
+    m = math.ceil(1 / q) if q else math.inf
+    return dict(samples=m, first_success=float(result.first_success(m)) if q else math.inf, queries=float(leading_queries(eps, target, q)))
+
+def _outcome_budget(result, eps, target, chance):
+    "Samples a prompt and total queries for outcome rewards; where the estimate is below the resolution, also their lower bounds, those at the resolution."
     from pgpost.bounds import leading_queries
     q, (low, high) = float(result.quantiles(eps)), map(float, result.confidence_interval(eps))
-    m = math.ceil(1 / q) if q else math.inf
-    queries = {name: float(leading_queries(eps, target, value)) for name, value in (("", q), ("_low", high), ("_high", low))}
-    return dict(quantile=q, samples=m, samples_low=1 / high if high else math.inf, samples_high=1 / low if low else math.inf,
-                first_success=float(result.first_success(m)) if q else math.inf, **{f"queries{name}": n for name, n in queries.items()})
+    resolution, reading = float(result.resolution), _reading(q, result.resolution, chance)
+    return dict(quantile=q, resolution=resolution, **reading, **_price(result, eps, target, q),
+                samples_low=1 / high if high else math.inf, samples_high=1 / low if low else math.inf,
+                queries_low=float(leading_queries(eps, target, high)), queries_high=float(leading_queries(eps, target, low)),
+                at_resolution=_price(result, eps, target, resolution) if reading["below_resolution"] else None)
 
 def _process_budget(steps, eps, target):
     "Draws a step and total queries for process rewards."
@@ -373,20 +442,31 @@ def _process_budget(steps, eps, target):
                 queries=float(leading_queries(eps, target, q, N)), estimated=not steps.attrs["exact"])
 
 # %% ../nbs/15_cli.ipynb #b1aee2f3
-def _budget_text(name, eps, target, row):
-    "The budget of one model, as text."
-    o, p = row["outcome"], row["process"]
-    yield f"{name}: all but a fraction {eps:g} of {row['problems']} problems, target error {target:g}"
+def _outcome_text(o, problems):
+    "The budget of outcome rewards, as text: lower bounds if the estimate is below the resolution."
     samples, queries = (f"(band {_samples(o[f'{kind}_low'])} to {_samples(o[f'{kind}_high'])})" for kind in ("samples", "queries"))
-    first, all_problems = _samples(o["first_success"]), _samples(o["first_success"] * row["problems"])
-    yield f"  outcome rewards: likelihood quantile {o['quantile']:.3g}, {_samples(o['samples'])} samples a prompt {samples}"
-    yield f"    up to the first success: {first} samples a prompt on average, {all_problems} for all"
-    yield f"    queries to the target error: {_samples(o['queries'])} / gamma^2 {queries}"
-    if not p: return
+    price, at_least = (o["at_resolution"], "> ") if o["below_resolution"] else (o, "")
+    def said(number): return at_least + _samples(number)
+    yield f"  outcome rewards: likelihood quantile {_marked(o, o['resolution'])}, {said(price['samples'])} samples a prompt {samples}"
+    yield f"    up to the first success: {said(price['first_success'])} samples a prompt on average, {said(price['first_success'] * problems)} for all"
+    yield f"    queries to the target error: {said(price['queries'])} / gamma^2 {queries}"
+
+def _process_text(p):
+    "The budget of process rewards, as text."
     how = "estimated by counting verdicts, without a band" if p["estimated"] else "from log-probabilities"
     yield (f"  process rewards: token-level quantile {p['quantile']:.3g} {how}, {_samples(p['samples'])} samples a step, "
            f"{p['length']:.4g} steps on average")
     yield f"    queries to the target error: {_samples(p['queries'])} / gamma^2"
+
+def _budget_text(name, eps, target, row, confidence):
+    "The budget of one model, as text."
+    outcome, guess = row["outcome"], row["guessing"]
+    yield f"{printable(name)}: all but a fraction {eps:g} of {row['problems']} problems, target error {target:g}"
+    yield from _warnings_text(row)
+    yield from _outcome_text(outcome, row["problems"])
+    yield from _notes([outcome], outcome["resolution"], guess and guess["chance"])
+    if guess: yield from _guessing_text(guess, confidence)
+    if row["process"]: yield from _process_text(row["process"])
 
 # %% ../nbs/15_cli.ipynb #ab95c489
 def budget(args):
@@ -403,11 +483,12 @@ def budget(args):
         steps = read_steps(args.steps, skipped=skipped_lines)
         process, skipped = _process_budget(steps, args.eps, target), dict(skipped_lines or {})
     results = {name: quantile_from_counts(t.n_correct, t.n_samples, args.confidence) for name, t in models.items()}
-    rows = {name: dict(problems=len(models[name]), process=process, outcome=_outcome_budget(result, args.eps, target))
+    rows = {name: dict(problems=len(models[name]), process=process, outcome=_outcome_budget(result, args.eps, target, args.chance),
+                       guessing=_guessing(models[name], result, args.chance), warnings=_warnings(models[name], result))
             for name, result in results.items()}
     report = dict(models=rows, eps=args.eps, target_error=target, assumptions=ASSUMPTIONS, skipped=skipped)
     if args.json: return print(json.dumps(_plain(report), indent=2, allow_nan=False))
-    for name, row in rows.items(): print("\n".join(_budget_text(name, args.eps, target, row)))
+    for name, row in rows.items(): print("\n".join(_budget_text(name, args.eps, target, row, args.confidence)))
     print(ASSUMPTIONS)
     for line in _skipped_text(skipped): print(line)
 
@@ -519,6 +600,8 @@ def _add_logs(sub):
     sub.add_argument("--correct", metavar="C", help="field with the verdict; lm-eval: metric or metric,filter; inspect: scorer; evalplus: plus_status")
     sub.add_argument("--threshold", type=_finite, metavar="T", help="least verdict that counts as correct, for rewards other than 0 and 1")
     sub.add_argument("--skip-invalid", action="store_true", help="leave out invalid records, and say how many of what kind")
+    sub.add_argument("--chance", type=_fraction, default=0., metavar="G", help="""likelihood of a correct answer by guessing, such as 0.25 with four choices:
+                     problems count as solved if their counts exceed it""")
     sub.add_argument("--confidence", type=_fraction, default=.95, metavar="P", help="of the band, for the whole curve (default: 0.95)")
     sub.add_argument("--json", action="store_true", help="print JSON, with null for infinite numbers")
 
@@ -571,13 +654,24 @@ def _parser():
     return parser
 
 # %% ../nbs/15_cli.ipynb #5187276b
-def main(
-    argv=None,  # arguments, those of the process if None
-):
-    "Entry point of the `pgpost` command."
+def _run(argv):
+    "Parse a command line and run it. What is wrong with it is said in a sentence."
     parser = _parser()
     args, unknown = parser.parse_known_args(argv)
     if unknown: args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try: args.run(args)
-    except (OSError, ImportError, LogError) as error: parser.exit(2, f"pgpost {args.command}: error: {error}\n")
+    except BrokenPipeError: raise
+    except (OSError, ImportError, LogError) as error: parser.exit(2, f"pgpost {args.command}: error: {printable(error)}\n")
     except KeyboardInterrupt: parser.exit(130, f"\npgpost {args.command}: interrupted; what was complete is kept\n")
+
+# %% ../nbs/15_cli.ipynb #261f4311
+def main(
+    argv=None,  # arguments, those of the process if None
+):
+    "Entry point of the `pgpost` command."
+    try:
+        try: _run(argv)
+        finally: print(end="", flush=True)  # a closed pipe is noticed here at the latest
+    except BrokenPipeError:
+        for stream in sys.stdout, sys.stderr: os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        sys.exit(141)

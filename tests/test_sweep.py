@@ -414,12 +414,12 @@ def test_failures_fresh_and_export(tmp_path):
     ('run = "figure1"\n[grid]\nsteps = []', [], "there are no settings: a list in the grid is empty"),
     ('run = "theorm"', [], "'theorm' is not an experiment or a module:function; did you mean 'theorem'?"),
     ('', [], 'an entry such as run = "figure1" is missing'),
-    ('run = "figure1"', ["--workers", "2", "--scheduler", "tcp://a:1"], "not allowed with argument --workers"),
-    ('run = "figure1"', ["--fresh", "--resume"], "not allowed with argument --fresh"),
-    ('run = "figure1"', ["--export", "no/such/folder.csv"], "argument --export: cannot write no/such/folder.csv"),
+    ('run = "figure1"', ["--workers", "2", "--scheduler", "tcp://a:1"], "--workers and --scheduler exclude each other"),
+    ('run = "figure1"', ["--fresh", "--resume"], "--resume and --fresh exclude each other"),
+    ('run = "figure1"', ["--export", "no/such/folder.csv"], "'--export': cannot write no/such/folder.csv"),
     ('run = "figure1"', ["--store", "sweep.toml"], "sweep.toml is no store: it is too short for an SQLite file"),
     ('run = "figure1"', ["--store", "no/such.db"], "there is no folder for no/such.db"),
-    ('run = "figure1"', ["--stor", "x.db"], "unrecognized arguments: --stor x.db"),
+    ('run = "figure1"', ["--stor", "x.db"], "No such option '--stor'"),
 ])
 def test_bad_requests_are_refused_before_the_work(text, options, message, tmp_path):
     (tmp_path / "sweep.toml").write_text(text)

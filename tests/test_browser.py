@@ -14,7 +14,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from browser import browser, resize
+from browser import resize
 from processes import start
 from test_site import NBS, html_name, rendered
 

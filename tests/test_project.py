@@ -47,7 +47,7 @@ def test_notebook_is_stored_executed(path):
 
 
 def test_readme_is_the_index():
-    assert (ROOT / "README.md").read_text(encoding="utf-8") == readme.readme(), "run `python tests/readme.py`"
+    assert (ROOT / "README.md").read_text(encoding="utf-8") == readme.readme(), "run `python tests/tools/readme.py`"
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -177,7 +177,7 @@ def test_bad_requests(args, message, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_log(tmp_path):
-    "40 MB of JSON lines add less than 25 MB to the peak of 4 MB; what 2 GB take is measured by `python tests/memory_evallog.py`."
+    "40 MB of JSON lines add less than 25 MB to the peak of 4 MB; what 2 GB take is measured by `python tests/helpers/memory_evallog.py`."
     import memory_evallog
     small, large = (memory_evallog.peak(tmp_path / f"{size}.jsonl", size) for size in (4, 40))
     assert large < small + 25

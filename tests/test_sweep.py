@@ -26,7 +26,7 @@ from processes import alive, run, start
 
 PGPOST = Path(sys.executable).with_name("pgpost")
 GRID = product(steps=[5, 8], seed=seeds(30))
-HERE = Path(__file__).parent
+HELPERS = Path(__file__).parent / "helpers"
 needs_dask = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs Dask: pip install 'pgpost[cluster]'")
 plain = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=5)
 
@@ -158,7 +158,7 @@ def test_two_processes_on_one_store(expected, tmp_path):
     "Both finish, neither sees an error, and the file is whole."
     code = ("import sys, sweep_runs\nfrom pgpost.sweep import product, run_sweep, seeds\n"
             "print(run_sweep(sweep_runs.walk, product(steps=[5, 8], seed=seeds(30))[::int(sys.argv[2])], sys.argv[1], progress=False).shape)")
-    both = [start(sys.executable, "-c", code, tmp_path / "a.db", direction, cwd=HERE, stdout=PIPE, stderr=PIPE, text=True)
+    both = [start(sys.executable, "-c", code, tmp_path / "a.db", direction, cwd=HELPERS, stdout=PIPE, stderr=PIPE, text=True)
             for direction in ("1", "-1", "1")]
     for process in both:
         out, error = process.communicate(timeout=60)
@@ -268,7 +268,7 @@ def test_memory_does_not_grow_with_what_is_stored(tmp_path):
 def sweep_file(folder, n, seconds):
     (folder / "log").touch()
     (folder / "sweep.toml").write_text(f'run = "sweep_runs:logged"\n[setting]\nlog = "{folder}/log"\nseconds = {seconds}\n[grid]\ni = {list(range(n))}\n')
-    (folder / "sweep_runs.py").write_text((HERE / "sweep_runs.py").read_text())
+    (folder / "sweep_runs.py").write_text((HELPERS / "sweep_runs.py").read_text())
 
 
 def pgpost(*args, **kwargs): return run(PGPOST, *args, **kwargs)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastcore.basics import patch
-from .features import Part, calls, check_called, check_fields, check_integer, check_type, defined_in, overrides
+from .core import Part, calls, check_called, check_fields, check_integer, check_type, defined_in, overrides
 from .policy import Forward, LinearPolicy
 from .reward import Ledger, Outcome, Process, Reward
 

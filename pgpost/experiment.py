@@ -14,7 +14,7 @@ from time import perf_counter
 
 import numpy as np
 from fastcore.basics import patch
-from .features import check_integer
+from .core import check_integer
 from .policy import LinearPolicy
 from .quantile import coverage_profile, likelihood_quantile
 from .reward import Outcome, Process

@@ -8,7 +8,7 @@ __all__ = ['explorer']
 # %% ../nbs/16_explorer.ipynb #85151f25
 import numpy as np
 from matplotlib.colors import to_hex
-from .features import check_integer
+from .core import check_integer
 from .plot import PALETTE
 
 # %% ../nbs/16_explorer.ipynb #b03403e9

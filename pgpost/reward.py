@@ -10,7 +10,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from .features import Part, check_integer
+from .core import Part, check_choice, check_integer
 
 # %% ../nbs/03_reward.ipynb #ef5801af
 BASELINES = "mean", "leave-one-out", "normalized"

@@ -9,7 +9,9 @@ __all__ = ['Task', 'check_margin', 'finite_contexts', 'rademacher_contexts', 'mi
 # %% ../nbs/02_task.ipynb #7d15c7b7
 import numpy as np
 from fastcore.basics import patch
-from .features import ContextOnly, LastToken, Path, Position, check_integer, check_type
+from .core import check_integer, check_type
+from .features import ContextOnly, LastToken, Position
+from .path import Path
 from .policy import LinearPolicy
 
 # %% ../nbs/02_task.ipynb #abfbda50

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 from .behavior import Behavior, OnPolicy, TeacherForced
-from .features import check_integer, check_type
+from .core import check_integer, check_type
 from .policy import LinearPolicy
 from .reward import Ledger, Outcome, Process, Reward
 from .stepsize import StepSize

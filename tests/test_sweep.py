@@ -8,13 +8,13 @@ import random
 import signal
 import sqlite3
 import struct
-import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, TimeoutExpired
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ import pytest
 import sweep_runs
 from hypothesis import given, settings, strategies as st
 from pgpost.sweep import Store, StoreError, SweepFailed, cluster, process_pool, product, read_sweep, run_sweep, seeds, zipped
+from processes import alive, run, start
 
 PGPOST = Path(sys.executable).with_name("pgpost")
 GRID = product(steps=[5, 8], seed=seeds(30))
@@ -157,7 +158,7 @@ def test_two_processes_on_one_store(expected, tmp_path):
     "Both finish, neither sees an error, and the file is whole."
     code = ("import sys, sweep_runs\nfrom pgpost.sweep import product, run_sweep, seeds\n"
             "print(run_sweep(sweep_runs.walk, product(steps=[5, 8], seed=seeds(30))[::int(sys.argv[2])], sys.argv[1], progress=False).shape)")
-    both = [subprocess.Popen([sys.executable, "-c", code, tmp_path / "a.db", direction], cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    both = [start(sys.executable, "-c", code, tmp_path / "a.db", direction, cwd=HERE, stdout=PIPE, stderr=PIPE, text=True)
             for direction in ("1", "-1", "1")]
     for process in both:
         out, error = process.communicate(timeout=60)
@@ -172,7 +173,7 @@ def test_processes_that_make_one_store_at_the_same_moment(tmp_path):
             "with Store(sys.argv[1]) as store: store._register('f', [dict(i=i) for i in range(50)])")
     for n in range(3):
         moment = str(time.time() + 1.5)
-        processes = [subprocess.Popen([sys.executable, "-c", code, tmp_path / f"{n}.db", moment], stderr=subprocess.PIPE, text=True) for _ in range(5)]
+        processes = [start(sys.executable, "-c", code, tmp_path / f"{n}.db", moment, stderr=PIPE, text=True) for _ in range(5)]
         for process in processes:
             error = process.communicate(timeout=60)[1]
             assert process.returncode == 0, error
@@ -270,7 +271,7 @@ def sweep_file(folder, n, seconds):
     (folder / "sweep_runs.py").write_text((HERE / "sweep_runs.py").read_text())
 
 
-def pgpost(*args, **kwargs): return subprocess.run([PGPOST, *map(str, args)], capture_output=True, text=True, timeout=300, **kwargs)
+def pgpost(*args, **kwargs): return run(PGPOST, *args, **kwargs)
 
 
 def stored(folder):
@@ -283,6 +284,7 @@ def stored(folder):
 def computed(folder): return [int(line.split()[1]) for line in (folder / "log").read_text().splitlines() if line.startswith("start")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers, kills", [(1, 20), (2, 5)])
 def test_kills_at_random_moments_cost_only_what_was_under_way(workers, kills, tmp_path):
     "At least so many SIGKILLs hit the running sweep. The table is that of an undisturbed one, and nothing stored is computed again."
@@ -293,12 +295,12 @@ def test_kills_at_random_moments_cost_only_what_was_under_way(workers, kills, tm
     folder = tmp_path / "killed"
     while True:
         already = set(stored(folder))
-        process = subprocess.Popen([PGPOST, "sweep", "sweep.toml", "--workers", str(workers)], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = start(PGPOST, "sweep", "sweep.toml", "--workers", workers, cwd=folder, stdout=DEVNULL, stderr=DEVNULL)
         try:
             while killed < kills and process.poll() is None and len(computed(folder)) == before: time.sleep(.01)  # until it has begun
             if killed < kills: process.wait(rng.uniform(0, .25))
             else: process.wait(120)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             process.kill()
             process.wait()
             killed += 1
@@ -314,15 +316,10 @@ def test_kills_at_random_moments_cost_only_what_was_under_way(workers, kills, tm
 
 def test_workers_end_with_their_parent(tmp_path):
     sweep_file(tmp_path, 1000, .05)
-    process = subprocess.Popen([PGPOST, "sweep", "sweep.toml", "--workers", "2"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start(PGPOST, "sweep", "sweep.toml", "--workers", 2, cwd=tmp_path, stdout=DEVNULL, stderr=DEVNULL)
 
     def workers(): return {int(line.split()[2]) for line in (tmp_path / "log").read_text().splitlines()}
 
-    def alive(pid):
-        try: return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except FileNotFoundError: return False
-
-    if not Path("/proc/self/stat").exists(): pytest.skip("needs /proc")
     wait_until(lambda: len(workers()) == 2)
     assert all(map(alive, workers()))
     process.kill()
@@ -341,7 +338,7 @@ def wait_until(condition, seconds=60):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupt_stops_cleanly_and_keeps_what_is_complete(workers, tmp_path):
     sweep_file(tmp_path, 200, .02)
-    process = subprocess.Popen([PGPOST, "sweep", "sweep.toml", "--workers", str(workers)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = start(PGPOST, "sweep", "sweep.toml", "--workers", workers, cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True)
     wait_until(lambda: len(computed(tmp_path)) > 50)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     out, said = process.communicate(timeout=60)
@@ -393,7 +390,7 @@ def test_the_command_on_a_cluster(dask, tmp_path):
 def test_without_dask_the_extra_is_named(tmp_path):
     sweep_file(tmp_path, 3, 0)
     code = "import sys; sys.modules['distributed'] = None; from pgpost.cli import main; main(['sweep', 'sweep.toml', '--scheduler', 'tcp://a:1'])"
-    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    result = run(sys.executable, "-c", code, cwd=tmp_path)
     assert result.returncode == 2 and result.stderr == "pgpost sweep: error: a cluster needs Dask: pip install 'pgpost[cluster]'\n"
 
 

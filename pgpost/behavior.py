@@ -162,7 +162,9 @@ def check_kind(self:Behavior,
 ):
     "Raise a `ValueError` if the reward is not of the one kind that the behavior is for, with the credit and the queries of that kind."
     if self.rewards is None: return
-    us, kind, given = type(self).__name__, self.rewards, type(reward)
+    us = type(self).__name__
+    kind = self.rewards
+    given = type(reward)
     if not isinstance(reward, kind): raise ValueError(f"{us} is for {kind.__name__} rewards, got {reward}")
     for method in "credit", "queries":
         if overrides(given, method, below=kind): raise ValueError(f"{us} is for {kind.__name__} rewards as they are, but {given.__name__} overrides {method}")

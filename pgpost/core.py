@@ -138,7 +138,8 @@ class or_compiled:
     ):
         "Makes the function that it decorates the twin."
         def register(loop):
-            self.twin, self.arguments = loop, arguments
+            self.twin = loop
+            self.arguments = arguments
             return loop
         return register
 

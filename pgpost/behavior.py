@@ -138,7 +138,8 @@ class SequenceMixture(Mixture):
 
     def log_likelihood(self, correct):
         q0 = self.q0.forward(correct.x, correct.path).log_likelihood()
-        return np.logaddexp(np.log1p(-self.uniform) + q0, np.log(self.uniform) - correct.path.N * np.log(self.q0.encoder.k))
+        uniform = -correct.path.N * np.log(self.q0.encoder.k)
+        return np.logaddexp(np.log1p(-self.uniform) + q0, np.log(self.uniform) + uniform)
 
     def sample(self, correct, rng):
         y = self.q0.sample(correct.x, correct.path.N, rng)
@@ -173,7 +174,8 @@ def check_kind(self:Behavior,
 def _check_asked(behavior, who, asked, others):
     "Raise a `ValueError` if `behavior` overrides one of the `others` below the class that defines what it is `asked` for."
     below = defined_in(type(behavior), *asked)
-    for method in others: check_called(behavior, method, below, f"{who} asks for {' or '.join(asked)}, which is that of {below.__name__}")
+    why = f"{who} asks for {' or '.join(asked)}, which is that of {below.__name__}"
+    for method in others: check_called(behavior, method, below, why)
 
 def _check_unweighted(behavior, who): check_called(behavior, "weight", Behavior, f"{who} does not ask for it")
 
@@ -190,7 +192,8 @@ def check_reward(self:Behavior,
     self.check_kind(reward)
     if reward.sparse:
         _check_asked(self, "a reward of 0 and 1 without a baseline", _PREFIX, ["sample"])
-        return check_called(reward, "advantages", defined_in(type(reward), "sparse"), "while it is sparse they are 0 and 1: it has to say `sparse = False`")
+        why = "while it is sparse they are 0 and 1: it has to say `sparse = False`"
+        return check_called(reward, "advantages", defined_in(type(reward), "sparse"), why)
     if not overrides(type(self), "sample", below=Behavior):
         raise ValueError(f"{type(self).__name__} proposes no tokens: it works with rewards 0 and 1 without a baseline only, got {reward}")
     _check_asked(self, "a reward that is not sparse", ["sample"], _PREFIX)

@@ -29,7 +29,9 @@ class LinearPolicy:
         self.encoder = encoder
         self.W = W
 
-    def __repr__(self): return f"LinearPolicy({self.encoder})" if self.W.ndim == 2 else f"{self.replicates} x LinearPolicy({self.encoder})"
+    def __repr__(self):
+        one = f"LinearPolicy({self.encoder})"
+        return one if self.W.ndim == 2 else f"{self.replicates} x {one}"
 
     @property
     def replicates(self):
@@ -269,7 +271,12 @@ def greedy(self:LinearPolicy,
     return Path(self.encoder, N, row, state, np.arange(len(row)), token, first, period, start)
 
 # %% ../nbs/01_policy.ipynb #e2da1f5a
-@_shifted.loop(lambda logits, row, state: isinstance(logits, LogitSum) and (logits.by_context, logits.by_state, logits.per_policy, logits.n_states, row, state))
+def _sum_arguments(logits, row, state):
+    "What a loop over places has to know, if the logits are a sum."
+    if not isinstance(logits, LogitSum): return None
+    return logits.by_context, logits.by_state, logits.per_policy, logits.n_states, row, state
+
+@_shifted.loop(_sum_arguments)
 def _shifted_loop(by_context, by_state, per_policy, n_states, row, state):
     z = np.empty((len(row), by_context.shape[1]))
     for p in range(len(row)):
@@ -296,7 +303,8 @@ def _residuals_loop(p, place, token, weights):
 # %% ../nbs/01_policy.ipynb #639a1f72
 def _walk_arguments(logits, encoder, *rest):
     "What a loop over walks has to know, if the logits are a sum."
-    if isinstance(logits, LogitSum): return logits.by_context, logits.by_state, logits.per_policy, encoder.transitions, encoder.start, *rest
+    if not isinstance(logits, LogitSum): return None
+    return logits.by_context, logits.by_state, logits.per_policy, encoder.transitions, encoder.start, *rest
 
 @_sample.loop(_walk_arguments)
 def _sample_loop(by_context, by_state, per_policy, transitions, start, u, replaced):

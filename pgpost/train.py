@@ -57,7 +57,8 @@ def history(self:Run):
     "The history as a tidy `DataFrame`: step, queries, labels, average_error, and what was evaluated."
     import pandas as pd  # not at the top: pandas is slow to load, and not needed to train
     if self.policy.W.ndim == 2: return pd.DataFrame(self.rows)
-    return pd.concat([pd.DataFrame(dict(replicate=range(self.policy.replicates)) | row) for row in self.rows], ignore_index=True)
+    replicate = dict(replicate=range(self.policy.replicates))
+    return pd.concat([pd.DataFrame(replicate | row) for row in self.rows], ignore_index=True)
 
 # %% ../nbs/06_train.ipynb #3601ba7a
 def _mean(policy, values):

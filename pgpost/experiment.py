@@ -17,7 +17,7 @@ from warnings import warn
 
 import numpy as np
 from fastcore.basics import patch
-from .features import check_integer
+from .core import check_integer
 from .policy import LinearPolicy
 from .quantile import coverage_profile, likelihood_quantile
 from .reward import Outcome, Process

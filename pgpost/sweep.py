@@ -31,7 +31,7 @@ from typing import get_type_hints
 import numpy as np
 import pgpost
 from fastcore.basics import patch
-from .features import check_integer
+from .core import check_integer
 from threadpoolctl import threadpool_limits
 
 # %% ../nbs/10_sweep.ipynb #b03129fc

@@ -17,6 +17,7 @@ from collections import Counter
 from contextlib import nullcontext
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -174,9 +175,10 @@ def theorems(args):
     from pgpost import theorem
     from pgpost.sweep import process_pool
     out = OutputFolder(args.out, [*_theorem_files()[1], "runs.db", "runs.db-wal", "runs.db-shm"])
+    settings = chain.from_iterable(theorem.settings_of(claim, args.quick) for claim in theorem.CLAIMS)
     try:
-        with process_pool(os.cpu_count()) as executor:
-            results, points = theorem.theorems(args.quick, store=out.path/"runs.db", executor=executor)
+        if _fill(theorem.run, settings, process_pool(os.cpu_count()), out.path/"runs.db", any_code=args.any_code): args.parser.exit(1)
+        results, points = theorem.theorems(args.quick, store=out.path/"runs.db", progress=False, any_code=args.any_code)
         _save_theorems(results, points, out, start, args.quick)
     finally: out.drop_if_empty()
     print(results.round(3).to_string(index=False))
@@ -194,41 +196,57 @@ def _executor(args):
     if args.scheduler: return cluster(args.scheduler)
     return process_pool(args.workers) if args.workers > 1 else nullcontext()
 
-def _fill(args, fn, settings):
-    "Run a sweep and say what has come of it. Returns how many of its runs failed."
-    from pgpost.sweep import Store
-    start = perf_counter()
-    with _executor(args) as executor, Store(args.store) as store:
-        keys, computed = store.fill(fn, settings, executor, redo=args.redo)
-        failures = store.failures(keys)
-    print(f"{len(keys)} runs: {computed} computed now, {len(failures)} failed; {perf_counter() - start:.1f} seconds; "
-          f"all are in {args.store}")
+def _runs_of_other_code(codes, origin):
+    "How many of the runs that `Store.codes` counts are of this function, but not of this version and code."
+    return codes.runs[(codes.function == origin["function"]) & (codes[[*origin]] != [*origin.values()]).any(axis=1)].sum()
+
+def _fill(fn, settings, executor, path, redo=None, any_code=False):
+    "Run a sweep with a store and say what has come of it. Returns how many of its runs failed."
+    from pgpost.sweep import Store, origin_of
+    start, origin = perf_counter(), origin_of(fn)
+    with executor as executor, Store(path) as store:
+        keys, computed = store.fill(fn, settings, executor, redo=redo, any_code=any_code)
+        failures, used, stored = store.failures(keys), store.codes(keys), store.codes()
+    print(f"{len(keys)} runs: {computed} computed now, {len(failures)} failed; {perf_counter() - start:.1f} seconds; all are in {path}")
+    if other := _runs_of_other_code(stored, origin):
+        print(f"{_runs_of_other_code(used, origin)} of {other} runs of other code are taken" if any_code else
+              f"{other} runs of other code are left aside; --any-code takes them where there are none of this")
     for setting, error in failures[["setting", "error"]].values[:3]: print(f"failed: {setting}: {error}")
     if len(failures): print("--retry-failed computes failed runs again")
     return len(failures)
 
-def _export(args):
-    "Write the table of everything in the store, completely or not at all."
+def _of_one_code(table, origin=None):
+    "The rows of a table that one code of each function computed: that of `origin`, and of other functions the one that came last."
+    import pandas as pd
+    last = table[["function", "version", "code"]].drop_duplicates("function", keep="last")
+    if origin: last = pd.concat([last[last.function != origin["function"]], pd.DataFrame([origin])])
+    return table.merge(last)
+
+def _export(path, file, origin=None, any_code=False):
+    "Write the table of what is in the store, completely or not at all."
     from pgpost.sweep import Store
-    with Store(args.store) as store: table, failures = store.to_dataframe(), store.failures()
-    if table.empty: raise OSError(f"{args.store} has no complete runs: there is nothing to export")
-    with TemporaryDirectory(dir=args.export.parent, prefix=".") as part:
+    with Store(path) as store: everything, failures = store.to_dataframe(), store.failures()
+    if everything.empty: raise OSError(f"{path} has no complete runs: there is nothing to export")
+    table = everything if any_code else _of_one_code(everything, origin)
+    with TemporaryDirectory(dir=file.parent, prefix=".") as part:
         table.to_csv(Path(part)/"table.csv", index=False)
-        os.replace(Path(part)/"table.csv", args.export)
-    print(f"{len(table)} rows are in {args.export}" + (f"; {len(failures)} failed runs have none" if len(failures) else ""))
+        os.replace(Path(part)/"table.csv", file)
+    print(f"{len(table)} rows are in {file}" + (f"; {len(failures)} failed runs have none" if len(failures) else ""))
+    if len(table) < len(everything): print(f"{len(everything) - len(table)} rows of other code are left out; --any-code writes them too")
 
 # %% ../nbs/15_cli.ipynb #ccdc16d4
 def sweep(args):
     "A grid of runs, computed where that is still to be done, or exported as a table."
-    from pgpost.sweep import read_sweep
-    failed = 0
+    from pgpost.sweep import origin_of, read_sweep
+    failed, origin = 0, None
+    if args.any_code and args.redo == "all": args.parser.error("argument --any-code: not allowed with argument --fresh")
     if args.file:
         try: fn, settings = read_sweep(args.file, EXPERIMENTS)
         except ValueError as error: args.parser.exit(2, f"pgpost sweep: error: {error}\n")
-        failed = _fill(args, fn, settings)
+        failed, origin = _fill(fn, settings, _executor(args), args.store, args.redo, args.any_code), origin_of(fn)
     elif not args.export: args.parser.error("what is wanted: a FILE to run, --export, or both?")
     elif not args.store.exists(): raise FileNotFoundError(f"there is no store {args.store}")
-    if args.export: _export(args)
+    if args.export: _export(args.store, args.export, origin, args.any_code)
     if failed: args.parser.exit(1)
 
 # %% ../nbs/15_cli.ipynb #e16f96c6
@@ -452,6 +470,7 @@ def _add_theorems(commands):
         Every run is kept as soon as it is complete, whatever stops the command; the same command goes on from there.""")
     sub.add_argument("--out", type=_folder, required=True, metavar="DIR", help="folder for the results: new, empty, or of an earlier theorems")
     sub.add_argument("--quick", action="store_true", help="five points and 20 replicates for each claim: about two minutes on two cores instead of five")
+    sub.add_argument("--any-code", action="store_true", help="also take runs in DIR that other code, or another version of pgpost, computed")
     sub.set_defaults(run=theorems, parser=sub)
 
 # %% ../nbs/15_cli.ipynb #ddb33276
@@ -477,7 +496,7 @@ def _add_sweep(commands):
     sub.add_argument("--store", type=Path, default=Path("results.db"), metavar="FILE.db",
                      help="where results are kept (default: %(default)s)")
     sub.add_argument("--export", type=_csv, metavar="FILE.csv",
-                     help="write everything in the store as a table, after the sweep if there is one")
+                     help="write what is in the store as a table, after the sweep if there is one")
     where = sub.add_mutually_exclusive_group()
     where.add_argument("--workers", type=_integer_from(1), default=1, metavar="N",
                        help="worker processes on this machine (default: %(default)s)")
@@ -486,6 +505,8 @@ def _add_sweep(commands):
     redo.add_argument("--resume", dest="redo", action="store_const", const=None, help="compute what the store does not have (default)")
     redo.add_argument("--retry-failed", dest="redo", action="store_const", const="failed", help="and what has failed")
     redo.add_argument("--fresh", dest="redo", action="store_const", const="all", help="compute all runs of this sweep again")
+    sub.add_argument("--any-code", action="store_true",
+                     help="also take, and export, runs that other code, or another version of pgpost, computed")
     sub.set_defaults(run=sweep, parser=sub)
 
 # %% ../nbs/15_cli.ipynb #beafe564

@@ -307,10 +307,11 @@ def theorems(
     store=None,  # a `Store`, or the path of one; in memory only if None
     executor=None,  # as of `concurrent.futures`; one after the other in this process if None
     progress=True,  # show a progress bar on stderr
+    any_code=False,  # also take rows that other code computed, see `Store.fill`
 ) -> tuple:  # the results, a row for each claim, see `compare`, and the points that they are read from, see `Claim.points`
     "Run the sweeps of all claims and compare what is measured with what is predicted."
     with nullcontext(store) if isinstance(store, Store) else Store(":memory:" if store is None else store) as store:
-        run_sweep(run, [setting for claim in claims for setting in settings_of(claim, quick)], store, executor, progress)
-        tables = [run_sweep(run, settings_of(claim, quick), store, progress=False) for claim in claims]
+        run_sweep(run, [setting for claim in claims for setting in settings_of(claim, quick)], store, executor, progress, any_code=any_code)
+        tables = [run_sweep(run, settings_of(claim, quick), store, progress=False, any_code=any_code) for claim in claims]
     return (pd.DataFrame([compare(claim, table) for claim, table in zip(claims, tables)]),
             pd.concat([claim.points(table) for claim, table in zip(claims, tables)], ignore_index=True))

@@ -22,6 +22,7 @@ setup(
         "Development Status :: 3 - Alpha",
         f"Intended Audience :: {cfg['audience']}",
         "Programming Language :: Python :: 3",
+        *[f"Programming Language :: Python :: {version}" for version in cfg["pythons"].split()],
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     packages=find_packages(include=["pgpost", "pgpost.*"]),

@@ -99,9 +99,8 @@ def figure1(args):
     start, out = perf_counter(), OutputFolder(args.out, FIGURE1_FILES)
     try:
         from pgpost.experiment import Figure1
-        from tqdm import tqdm
         experiment = Figure1(seed=args.seed, steps=args.steps, rewards=args.rewards)
-        try: experiment.run(progress=partial(tqdm, unit="step"), parallel=True)
+        try: experiment.run(progress=True, parallel=True)
         except KeyboardInterrupt:
             if experiment.runs: _save_figure1(experiment, out, start, interrupted=True)
             raise
@@ -133,9 +132,8 @@ def figure2(args):
     start, out = perf_counter(), OutputFolder(args.out, FIGURE2_FILES)
     try:
         from pgpost.experiment import Figure2
-        from tqdm import tqdm
         experiment = Figure2(seed=args.seed, phases=args.phases, optimizer=args.optimizer)
-        try: experiment.run(progress=partial(tqdm, unit="phase", total=args.phases))
+        try: experiment.run(progress=True)
         except KeyboardInterrupt:
             if experiment.log_likelihood: _save_figure2(experiment, out, start)
             raise

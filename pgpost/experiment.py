@@ -8,8 +8,8 @@ __all__ = ['CONVENTIONS', 'OPTIMIZERS', 'PHASES', 'Figure1', 'figure1_row', 'Fig
 # %% ../nbs/12_experiment.ipynb #1ec0226b
 from concurrent.futures import FIRST_EXCEPTION, wait
 from dataclasses import asdict, dataclass
-from functools import partial
-from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
@@ -21,7 +21,7 @@ from .reward import Outcome, Process
 from .sweep import process_pool
 from .stepsize import adagrad, adaptive
 from .task import Task, finite_contexts, gaussian_mixture, rademacher
-from .train import RunInterrupted, post_train, pretrain
+from .train import RunInterrupted, post_train, pretrain, progress_bar
 
 # %% ../nbs/12_experiment.ipynb #d329e5ae
 CONVENTIONS = {
@@ -94,67 +94,52 @@ def _evaluate(self:Figure1, policy):
                 off_support_likelihood=np.exp(ll[self.off]).mean() if self.off.any() else np.nan)
 
 @patch
-def _post_train(self:Figure1, name, progress):
+def _post_train(self:Figure1, name, progress, until=None):
     "The run with one reward, as far as it got, its seconds, and whether it was stopped."
-    start, stopped = perf_counter(), False
+    start = perf_counter()
     try: run = post_train(self.task, self.base.policy, CONVENTIONS[self.rewards][name], steps=self.steps, batch_size=self.batch_size,
-                          stepsize=self._stepsize(), evaluate=self._evaluate, every=self.every, rng=self._post_seed, progress=progress)
-    except RunInterrupted as stop: run, stopped = stop.run, True
-    return run, perf_counter() - start, stopped
+                          stepsize=self._stepsize(), evaluate=self._evaluate, every=self.every, rng=self._post_seed, progress=progress, until=until)
+    except RunInterrupted as stop: run = stop.run
+    return run, perf_counter() - start, run.steps < self.steps
 
 @patch
 def _one_by_one(self:Figure1, progress):
     "Name and result of `_post_train` with each reward, up to the first that was stopped."
     for name in CONVENTIONS[self.rewards]:
-        result = self._post_train(name, partial(progress, desc=name))
+        result = self._post_train(name, progress_bar(progress, "step", desc=name))
         yield name, result
         if result[-1]: return
 
 # %% ../nbs/12_experiment.ipynb #14c16eae
-def _listen(event):
-    "Keep the event that tells a worker to stop."
-    global _stop
-    _stop = event
-
-def _until_told(steps, progress):
-    "The steps, until the worker is told to stop."
-    for step in progress(steps):
-        if _stop.is_set(): raise KeyboardInterrupt
-        yield step
-
-def _work(kind, setting, base, name, progress):
-    "`_post_train` of an experiment in a worker."
+def _work(kind, setting, base, name, progress, stop):
+    "`_post_train` of an experiment in a worker, until there is a file `stop`."
     experiment = kind(**setting)
     experiment._start_from(base)
-    return experiment._post_train(name, partial(_until_told, progress=progress))
+    return experiment._post_train(name, progress, until=lambda row: stop.exists())
 
 @patch
 def _side_by_side(self:Figure1, progress):
     "Name and result of `_post_train` with each reward, from two workers; what is complete comes before an error."
-    stop = get_context("spawn").Event()
-    with process_pool(2, _listen, stop) as pool:
-        runs = {pool.submit(_work, type(self), asdict(self), self.base, name, partial(progress, desc=name, position=i)): name
+    with TemporaryDirectory() as folder, process_pool(2) as pool:
+        stop = Path(folder)/"stop"
+        runs = {pool.submit(_work, type(self), asdict(self), self.base, name, progress_bar(progress, "step", desc=name, position=i), stop): name
                 for i, name in enumerate(CONVENTIONS[self.rewards])}
         try: wait(runs, return_when=FIRST_EXCEPTION)
         except KeyboardInterrupt: pass
-        stop.set()
+        stop.touch()
         for run in sorted(runs, key=lambda run: run.exception() is not None): yield runs[run], run.result()
 
 # %% ../nbs/12_experiment.ipynb #8e850f17
-def _silent(steps, desc, position=0):
-    "No progress bar."
-    return steps
-
 @patch
 def run(self:Figure1,
-    progress=_silent,  # wraps the iterable of steps of a phase and takes its name as `desc`, such as `tqdm`; if parallel, importable, with a `position` too
+    progress=False,  # show progress bars: `True`, or a callable like `tqdm`, which is given `desc` and, if parallel, `position`, and has to be importable then
     parallel: bool = False,  # post-train with both rewards at once, in two processes; in a script that needs `if __name__ == "__main__"`
 ) -> Figure1:
     "Train the base policy, then post-train it with either reward. Raises `RunInterrupted` on Ctrl-C and keeps what is complete."
     start = perf_counter()
     self._start_from(pretrain(self.task, steps=self.base_steps, batch_size=self.base_batch_size, stepsize=adagrad(self.learning_rate),
                               evaluate=lambda policy: dict(test_error=self.test_error(policy)), every=self.every,
-                              rng=self._base_seed, progress=partial(progress, desc="base")))
+                              rng=self._base_seed, progress=progress_bar(progress, "step", desc="base")))
     self.seconds["base"] = perf_counter() - start
     cut = None
     for name, (run, seconds, stopped) in self._side_by_side(progress) if parallel else self._one_by_one(progress):
@@ -244,12 +229,12 @@ class Figure2:
 # %% ../nbs/12_experiment.ipynb #b2ded2f2
 @patch
 def run(self:Figure2,
-    progress=iter,  # wraps the iterable of phases, such as `tqdm`
+    progress=False,  # show a progress bar: `True`, or a callable like `tqdm` that wraps the iterable of phases
 ) -> Figure2:
     "Train phase by phase. On Ctrl-C the complete phases are kept."
     policy, state = LinearPolicy(self.task.encoder), 0.
     self.log_likelihood = {0: policy.log_likelihood(self._x, self._path)}
-    for phase, seed in enumerate(progress(self._steps_seed.spawn(self.phases)), start=1):
+    for phase, seed in enumerate(progress_bar(progress, "phase")(self._steps_seed.spawn(self.phases)), start=1):
         run = pretrain(self._training, policy, steps=self.phase_steps, batch_size=self.batch_size, rng=seed,
                        every=self.phase_steps, evaluate=lambda policy: {},
                        stepsize=adagrad(self.learning_rate, initial=state if self.optimizer == "continued" else 0.))

@@ -6,16 +6,17 @@
 __all__ = ['BASELINES', 'Reward', 'Outcome', 'Process', 'Ledger']
 
 # %% ../nbs/03_reward.ipynb #a80490b7
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from .features import check_integer
+from .features import Part, check_integer
 
 # %% ../nbs/03_reward.ipynb #ef5801af
 BASELINES = "mean", "leave-one-out", "normalized"
 
 @dataclass(frozen=True)
-class Reward:
+class Reward(Part):
     "A reward of 1 for what is right and `wrong` for what is not."
     wrong: float = 0.  # 0, or -1 for signed rewards
     baseline: str = None  # None, or what a group is compared with: one of `BASELINES`
@@ -24,10 +25,12 @@ class Reward:
     def __post_init__(self):
         if self.wrong not in (0, -1): raise ValueError(f"wrong must be 0 or -1, got {self.wrong}")
         if self.baseline not in (None, *BASELINES): raise ValueError(f"baseline must be None or one of {', '.join(BASELINES)}, got {self.baseline!r}")
-        if self.group_size is not None: check_integer("group_size", self.group_size, 1)
+        if self.group_size is not None: check_integer("group_size", self.group_size, 2 if self.baseline else 1)
 
-    def credit(self, verified, N): "Length of the prefix whose tokens earn the reward 1, shape (n,)."; raise NotImplementedError
-    def queries(self, verified, N): "Number of queries that judging each response takes, shape (n,)."; raise NotImplementedError
+    @abstractmethod
+    def credit(self, verified, N): "Length of the prefix whose tokens earn the reward 1, shape (n,)."
+    @abstractmethod
+    def queries(self, verified, N): "Number of queries that judging each response takes, shape (n,)."
 
     @property
     def sparse(self):

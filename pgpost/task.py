@@ -9,7 +9,7 @@ __all__ = ['Task', 'check_margin', 'finite_contexts', 'rademacher_contexts', 'mi
 # %% ../nbs/02_task.ipynb #7d15c7b7
 import numpy as np
 from fastcore.basics import patch
-from .features import ContextOnly, LastToken, Path, Position, check_integer
+from .features import ContextOnly, LastToken, Path, Position, check_integer, check_type
 from .policy import LinearPolicy
 
 # %% ../nbs/02_task.ipynb #abfbda50
@@ -21,6 +21,8 @@ class Task:
         N: int,  # tokens in a response
         centers=None,  # contexts of special interest, shape (M, d): the centers of a mixture
     ):
+        check_type("truth", truth, LinearPolicy)
+        if not callable(contexts): raise ValueError(f"contexts must be a function of n and a generator, such as `finite_contexts(x)`, got a {type(contexts).__name__}")
         self.contexts, self.truth, self.centers = contexts, truth, centers
         self.N = truth.encoder.as_length(N)
 

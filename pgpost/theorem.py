@@ -77,7 +77,7 @@ def _exact_error(task, p):
 
 def _crossing(run, target):
     "Steps and queries, shape (R,) each, after which the error of a replicate is first at most `target`."
-    error, step, queries = (np.array([np.broadcast_to(row[name], run.error_sum.shape) for row in run.rows], dtype=float)
+    error, step, queries = (np.array([np.broadcast_to(row[name], run.policy.replicates) for row in run.rows], dtype=float)
                             for name in ("error", "step", "queries"))
     r, after = np.arange(error.shape[1]), (error <= target).argmax(axis=0)
     if (error[after, r] > target).any(): raise ValueError(f"some replicates do not reach the error {target} within {run.steps} steps")
@@ -104,22 +104,15 @@ def measure(
     start = LinearPolicy(task.encoder)
     q0 = start if s.likelihood is None else prescribed_policy(task, np.log(np.broadcast_to(s.likelihood, s.M)))
     behavior, reward = ALGORITHMS[s.algorithm](q0, s.m)
-    error, latest = _exact_error(task, p), dict(error=np.ones(1))
 
-    def evaluate(policy):
-        latest.update(error(policy))
-        return dict(latest)
-
-    def until_reached(steps):
-        for step in steps:
-            if s.target is not None and latest["error"].max() <= s.target: return
-            yield step
+    def reached(row): return s.target is not None and row["error"].max() <= s.target
 
     run = train(task, start.replicated(s.replicates), behavior, reward, STEPSIZES[s.stepsize](s.N), s.max_steps, reward.group_size or 1,
-                evaluate=evaluate, every=max(1, s.max_steps // 200), rng=s.seed, progress=until_reached)
+                evaluate=_exact_error(task, p), until=reached, every=max(1, s.max_steps // 200), rng=s.seed)
     bound = _check_path_bound(run, s)
     steps, queries = _crossing(run, s.target) if s.target is not None else np.broadcast_arrays(run.steps, run.ledger.queries)
-    return [dict(replicate=r, steps=float(steps[r]), queries=float(queries[r]), error=float(latest["error"][r]),
+    error = run.rows[-1]["error"]
+    return [dict(replicate=r, steps=float(steps[r]), queries=float(queries[r]), error=float(error[r]),
                  summed_error=float(run.error_sum[r]), path_sum=float(run.path_sum[r]), path_bound=float(bound)) for r in range(s.replicates)]
 
 # %% ../nbs/13_theorem.ipynb #3d129815
@@ -306,7 +299,7 @@ def theorems(
     claims=CLAIMS,
     store=None,  # a `Store`, or the path of one; in memory only if None
     executor=None,  # as of `concurrent.futures`; one after the other in this process if None
-    progress=True,  # show a progress bar on stderr
+    progress=True,  # show a progress bar: `True`, `False` or a callable like `tqdm`
     any_code=False,  # also take rows that other code computed, see `Store.fill`
 ) -> tuple:  # the results, a row for each claim, see `compare`, and the points that they are read from, see `Claim.points`
     "Run the sweeps of all claims and compare what is measured with what is predicted."

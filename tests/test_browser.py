@@ -5,18 +5,20 @@ import re
 import secrets
 import shutil
 import socket
-import subprocess
 import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from subprocess import STDOUT
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 from browser import browser, resize
+from processes import start
 from test_site import NBS, html_name, rendered
 
+pytestmark = pytest.mark.slow
 PATIENCE = 300  # seconds before a condition counts as not met; far longer than anything takes
 
 
@@ -44,7 +46,7 @@ def lab(tmp_path, browser):
     env = os.environ | {f"JUPYTER{name}_DIR": str(folder / name.lower()) for name in ("_CONFIG", "_DATA", "_RUNTIME", "LAB_WORKSPACES")}
     env |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "IPYTHONDIR": str(folder / "ipython")}
     with open(folder / "log", "w") as log:
-        server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+        server = start(*command, env=env, stdout=log, stderr=STDOUT)
 
     def answers(server):
         assert server.poll() is None, (folder / "log").read_text()

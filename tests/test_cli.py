@@ -2,20 +2,22 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 import pandas as pd
 import pytest
+from processes import run, start
 
+pytestmark = pytest.mark.slow
 PGPOST = Path(sys.executable).with_name("pgpost")
 FILES = ["centers.csv", "figure1.png", "history.csv", "run.json"]
 
 
-def pgpost(*args, **kwargs): return subprocess.run([PGPOST, *map(str, args)], capture_output=True, text=True, timeout=300, **kwargs)
+def pgpost(*args, **kwargs): return run(PGPOST, *args, **kwargs)
 
 
 @pytest.fixture(scope="module", params=["zero-one", "signed"])
@@ -109,9 +111,9 @@ def test_leftovers_of_a_killed_run_do_not_lock_the_folder(tmp_path):
 
 def interrupt_when(word, out, *args, delay=0):
     "Run figure1, press Ctrl-C as soon as its progress shows `word`, and return the exit code and what was said."
-    process = subprocess.Popen([PGPOST, "figure1", "--out", out, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    said, start = b"", time.time()
-    while word not in said and process.poll() is None and time.time() - start < 120: said += os.read(process.stderr.fileno(), 1000)
+    process = start(PGPOST, "figure1", "--out", out, *args, stdout=PIPE, stderr=PIPE)
+    said, end = b"", time.time() + 120
+    while word not in said and process.poll() is None and time.time() < end: said += os.read(process.stderr.fileno(), 1000)
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the workers as well
     _, rest = process.communicate(timeout=60)

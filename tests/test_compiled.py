@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pgpost import features, policy
 from pgpost.behavior import OnPolicy, StepwiseBestOf, TokenMixture
-from pgpost.features import ContextOnly, LastToken, Position
+from pgpost.features import ContextOnly, Encoder, LastToken, Position
 from pgpost.policy import LinearPolicy
 from pgpost.reward import Outcome, Process
 from pgpost.stepsize import adagrad, adaptive
@@ -112,9 +112,11 @@ def test_any_encoder_works_on_every_route(parameter):
     @dataclass(frozen=True)
     class Table(LastToken):
         to: np.ndarray = None
+        states = Encoder.states
         def advance(self, state, token): return np.asarray(self.to)[token]
     tables = np.arange(4)[::-1], np.array([1, 2, 3, 0])
     class Attribute(LastToken):
+        states = Encoder.states
         def advance(self, state, token): return self.to[token]
     encoders = [Table(2, 4, table) if parameter == "array" else Attribute(2, 4) for table in tables]
     if parameter == "attribute":

@@ -1,6 +1,5 @@
 "Logs in every shape, whole and damaged."
 import json
-import subprocess
 import sys
 from collections import Counter
 
@@ -11,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from logs import LOGS, inspect_eval, inspect_samples, lm_eval, write
 from pgpost import evallog
 from pgpost.evallog import LogError, read_log, read_logs, read_steps
+from processes import run
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def test_logs_of_one_model_are_added_up(tmp_path):
 def test_missing_extras_are_named(module, name, extra, logs):
     path, options, _ = logs[name]
     code = f"import sys; sys.modules[{module!r}] = None\nfrom pgpost.evallog import read_log\nread_log({str(path)!r}, **{options!r})"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = run(sys.executable, "-c", code)
     if extra == "inspect" and sys.version_info >= (3, 14): assert result.returncode == 0
     else: assert f"pip install 'pgpost[{extra}]'" in result.stderr and "LogError" in result.stderr
 

@@ -16,8 +16,11 @@ R, B, STEPS = 3, 2, 30
 class Scripted(Behavior):
     "Proposals whose verified prefixes and tokens are given for every step, in place of draws."
     def __init__(self, lengths, tokens): self.lengths, self.tokens = iter(lengths), iter(tokens)
-    def verified(self, correct, rng): return next(self.lengths)
     def sample(self, correct, rng): return next(self.tokens)
+
+    def propose(self, correct, reward, rng):
+        verified = next(self.lengths)
+        return verified, self.cost(reward, verified, correct.path.N)
 
 
 def given(batches):

@@ -26,6 +26,7 @@ def shown(cell) -> set:
     return kinds - {"stderr"}
 
 
+@pytest.mark.slow
 @names
 def test_notebook_runs(path):
     "From top to bottom in a fresh kernel, as in JupyterLab, and every cell shows what it shows in the stored notebook."
@@ -64,10 +65,24 @@ def test_public_names_are_documented(module):
         elif inspect.isfunction(thing): assert inspect.getdoc(thing), f"{module}.{name} has no docstring"
 
 
+def imported(source) -> set:
+    "The modules of the package that a source imports, relatively or absolutely, at its top or in a function."
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import): names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = "pgpost." * node.level + (node.module or "")
+            names |= {base} | {f"{base.rstrip('.')}.{alias.name}" for alias in node.names}
+    return {parts[1] for name in names if (parts := name.split("."))[0] == "pgpost" and parts[1:]} & set(MODULES)
+
+
+@pytest.mark.parametrize("source", ["from .task import margin", "from . import task", "import pgpost.task as t", "from pgpost import task",
+                                    "def f():\n    from pgpost.task import margin", "def f():\n    import numpy, pgpost.task"])
+def test_imports_of_lower_floors_are_seen(source): assert imported(source) == {"task"}
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_modules_import_only_lower_floors(module):
     "A notebook's number is its floor."
     floor = {re.sub(r"^\d+_", "", p.stem): p.stem for p in NOTEBOOKS if p.stem[0].isdigit()}
-    for node in ast.walk(ast.parse((ROOT / f"pgpost/{module}.py").read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
-            assert floor[node.module] < floor[module]
+    for name in imported((ROOT / f"pgpost/{module}.py").read_text(encoding="utf-8")): assert floor[name] < floor[module]

@@ -11,13 +11,13 @@ import shutil
 import signal
 import sqlite3
 import struct
-import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, TimeoutExpired
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ import pytest
 import sweep_runs
 from hypothesis import given, settings, strategies as st
 from pgpost.sweep import CodeError, Store, StoreError, SweepFailed, cluster, origin_of, process_pool, product, read_sweep, run_sweep, seeds, zipped, _hash, _normal_form, _runs, _sources
+from processes import alive, run, start
 
 ORIGIN = dict(function="f", version="1", code="c")
 PGPOST = Path(sys.executable).with_name("pgpost")
@@ -162,7 +163,7 @@ def test_two_processes_on_one_store(expected, tmp_path):
     "Both finish, neither sees an error, and the file is whole."
     code = ("import sys, sweep_runs\nfrom pgpost.sweep import product, run_sweep, seeds\n"
             "print(run_sweep(sweep_runs.walk, product(steps=[5, 8], seed=seeds(30))[::int(sys.argv[2])], sys.argv[1], progress=False).shape)")
-    both = [subprocess.Popen([sys.executable, "-c", code, tmp_path / "a.db", direction], cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    both = [start(sys.executable, "-c", code, tmp_path / "a.db", direction, cwd=HERE, stdout=PIPE, stderr=PIPE, text=True)
             for direction in ("1", "-1", "1")]
     for process in both:
         out, error = process.communicate(timeout=60)
@@ -177,7 +178,7 @@ def test_processes_that_make_one_store_at_the_same_moment(tmp_path):
             "with Store(sys.argv[1]) as store: store._register(dict(function='f', version='1', code='c'), {str(i): '{}' for i in range(50)})")
     for n in range(3):
         moment = str(time.time() + 1.5)
-        processes = [subprocess.Popen([sys.executable, "-c", code, tmp_path / f"{n}.db", moment], stderr=subprocess.PIPE, text=True) for _ in range(5)]
+        processes = [start(sys.executable, "-c", code, tmp_path / f"{n}.db", moment, stderr=PIPE, text=True) for _ in range(5)]
         for process in processes:
             error = process.communicate(timeout=60)[1]
             assert process.returncode == 0, error
@@ -309,7 +310,7 @@ def checkout(tmp_path):
 def python(folder, *args):
     "What a Python that starts in `folder`, and imports from there, prints."
     environment = dict(os.environ, PYTHONPATH=str(folder))
-    result = subprocess.run([sys.executable, *map(str, args)], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    result = run(sys.executable, *args, cwd=folder, env=environment)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
@@ -532,10 +533,10 @@ def test_layout_makes_no_difference_and_everything_else_does(path):
 
 def test_hashing_is_fast():
     "A second look at the code of the claims takes milliseconds: sources are parsed once."
-    from pgpost.theorem import run
-    origin_of(run)
+    from pgpost.theorem import measure
+    origin_of(measure)
     start = time.perf_counter()
-    for _ in range(10): origin_of(run)
+    for _ in range(10): origin_of(measure)
     assert (time.perf_counter() - start) / 10 < .05
 
 
@@ -591,7 +592,7 @@ def test_a_store_of_schema_1_is_brought_up_to_date_once(tmp_path):
     "By one of five that open it at the same moment."
     code = "import sys, time\nfrom pgpost.sweep import Store\nwhile time.time() < float(sys.argv[2]): pass\nwith Store(sys.argv[1]) as store: print(len(store.to_dataframe()))"
     moment, path = str(time.time() + 1.5), old_store(tmp_path / "a.db")
-    processes = [subprocess.Popen([sys.executable, "-c", code, path, moment], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(5)]
+    processes = [start(sys.executable, "-c", code, path, moment, stdout=PIPE, stderr=PIPE, text=True) for _ in range(5)]
     for process in processes: assert process.communicate(timeout=60) == (f"{2 * len(GRID) - 2}\n", "")
 
 
@@ -615,7 +616,7 @@ def sweep_file(folder, n, seconds):
     (folder / "sweep_runs.py").write_text((HERE / "sweep_runs.py").read_text())
 
 
-def pgpost(*args, **kwargs): return subprocess.run([PGPOST, *map(str, args)], capture_output=True, text=True, timeout=300, **kwargs)
+def pgpost(*args, **kwargs): return run(PGPOST, *args, **kwargs)
 
 
 def stored(folder):
@@ -628,6 +629,7 @@ def stored(folder):
 def computed(folder): return [int(line.split()[1]) for line in (folder / "log").read_text().splitlines() if line.startswith("start")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers, kills", [(1, 20), (2, 5)])
 def test_kills_at_random_moments_cost_only_what_was_under_way(workers, kills, tmp_path):
     "At least so many SIGKILLs hit the running sweep. The table is that of an undisturbed one, and nothing stored is computed again."
@@ -638,12 +640,12 @@ def test_kills_at_random_moments_cost_only_what_was_under_way(workers, kills, tm
     folder = tmp_path / "killed"
     while True:
         already = set(stored(folder))
-        process = subprocess.Popen([PGPOST, "sweep", "sweep.toml", "--workers", str(workers)], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = start(PGPOST, "sweep", "sweep.toml", "--workers", workers, cwd=folder, stdout=DEVNULL, stderr=DEVNULL)
         try:
             while killed < kills and process.poll() is None and len(computed(folder)) == before: time.sleep(.01)  # until it has begun
             if killed < kills: process.wait(rng.uniform(0, .25))
             else: process.wait(120)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             process.kill()
             process.wait()
             killed += 1
@@ -659,15 +661,10 @@ def test_kills_at_random_moments_cost_only_what_was_under_way(workers, kills, tm
 
 def test_workers_end_with_their_parent(tmp_path):
     sweep_file(tmp_path, 1000, .05)
-    process = subprocess.Popen([PGPOST, "sweep", "sweep.toml", "--workers", "2"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start(PGPOST, "sweep", "sweep.toml", "--workers", 2, cwd=tmp_path, stdout=DEVNULL, stderr=DEVNULL)
 
     def workers(): return {int(line.split()[2]) for line in (tmp_path / "log").read_text().splitlines()}
 
-    def alive(pid):
-        try: return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except FileNotFoundError: return False
-
-    if not Path("/proc/self/stat").exists(): pytest.skip("needs /proc")
     wait_until(lambda: len(workers()) == 2)
     assert all(map(alive, workers()))
     process.kill()
@@ -686,7 +683,7 @@ def wait_until(condition, seconds=60):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupt_stops_cleanly_and_keeps_what_is_complete(workers, tmp_path):
     sweep_file(tmp_path, 200, .02)
-    process = subprocess.Popen([PGPOST, "sweep", "sweep.toml", "--workers", str(workers)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = start(PGPOST, "sweep", "sweep.toml", "--workers", workers, cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True)
     wait_until(lambda: len(computed(tmp_path)) > 50)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     out, said = process.communicate(timeout=60)
@@ -738,7 +735,7 @@ def test_the_command_on_a_cluster(dask, tmp_path):
 def test_without_dask_the_extra_is_named(tmp_path):
     sweep_file(tmp_path, 3, 0)
     code = "import sys; sys.modules['distributed'] = None; from pgpost.cli import main; main(['sweep', 'sweep.toml', '--scheduler', 'tcp://a:1'])"
-    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    result = run(sys.executable, "-c", code, cwd=tmp_path)
     assert result.returncode == 2 and result.stderr == "pgpost sweep: error: a cluster needs Dask: pip install 'pgpost[cluster]'\n"
 
 

@@ -1,4 +1,6 @@
 "Guarantees that hold on every run, step sizes against hand computation, and reproducibility."
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -9,6 +11,7 @@ from pgpost.reward import Outcome, Process
 from pgpost.stepsize import adagrad, adaptive, constant
 from pgpost.task import Task, coherent_tokens, finite_contexts, gaussian_mixture
 from pgpost.train import RunInterrupted, post_train, pretrain, train
+from tqdm import tqdm
 
 
 def path_bound(task, x, start, T):
@@ -141,3 +144,37 @@ def test_a_policy_with_other_features_can_learn():
     task = coherent_tokens(M=3, k=3, N=4, rng=0)
     run = train(task, LinearPolicy(LastToken(3, 3)), TeacherForced(), Outcome(), adaptive(), 300, rng=0)
     assert run.history.test_error.iloc[-1] < .2 < run.history.test_error.iloc[0]
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_until_ends_a_run_at_the_first_row_that_fulfils_it(every):
+    "The shorter run, to the last bit; and the condition is asked for rows only."
+    task = gaussian_mixture(d=8, k=8, N=16, n_components=8, rng=0)
+    kw, asked = dict(batch_size=32, every=every, stepsize=adagrad(.1), rng=0, iterate="random"), []
+    whole = pretrain(task, steps=60, **kw)
+    target = whole.history.test_error[10]
+    run = pretrain(task, steps=60, until=lambda row: asked.append(row["step"]) or row["test_error"] <= target, **kw)
+    assert run.steps == next(row["step"] for row in whole.rows if row["test_error"] <= target) and 0 < run.steps < 60
+    assert asked == [row["step"] for row in run.rows] and asked[-1] == run.steps
+    short = pretrain(task, steps=run.steps, **kw)
+    assert (run.policy.W == short.policy.W).all() and (run.kept == short.kept).all() and run.history.equals(short.history)
+
+
+def counting(iterable, **about):
+    "A callable like tqdm that keeps what it is told."
+    seen.append((len(iterable), about))
+    yield from iterable
+
+
+seen = []
+
+
+@pytest.mark.parametrize("progress, shown", [(False, ""), (True, "step/s"), (tqdm, "12/12"), (partial(tqdm, unit="update"), "update/s"), (iter, ""), (counting, "")])
+def test_progress_is_shown_and_changes_nothing(progress, shown, capsys):
+    task = gaussian_mixture(d=4, k=4, N=4, n_components=4, rng=0)
+    kw = dict(steps=12, stepsize=adagrad(.1), rng=0)
+    run = pretrain(task, progress=progress, **kw)
+    said = capsys.readouterr()
+    assert (shown in said.err if shown else said.err == "") and said.out == ""
+    assert (run.policy.W == pretrain(task, **kw).policy.W).all() and run.steps == 12
+    if progress is counting: assert seen == [(12, {})]

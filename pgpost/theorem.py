@@ -412,12 +412,13 @@ def measure_claims(
     store=None,  # a `Store`, or the path of one; in memory only if None
     executor=None,  # as of `concurrent.futures`; one after the other in this process if None
     progress=True,  # show a progress bar: `True`, `False` or a callable like `tqdm`
+    any_code=False,  # also take rows that other code computed, see `Store.fill`
 ) -> tuple:  # the results, a row for each claim, see `compare`, and the points that they are read from, see `Claim.points`
     "Run the sweeps of all claims and compare what is measured with what is predicted."
     sweeps = [settings_of(claim, quick) for claim in claims]
     with nullcontext(store) if isinstance(store, Store) else Store(":memory:" if store is None else store) as store:
-        run_sweep(run, [setting for sweep in sweeps for setting in sweep], store, executor, progress)
-        tables = [run_sweep(run, sweep, store, progress=False) for sweep in sweeps]
+        run_sweep(run, [setting for sweep in sweeps for setting in sweep], store, executor, progress, any_code=any_code)
+        tables = [run_sweep(run, sweep, store, progress=False, any_code=any_code) for sweep in sweeps]
     results = [compare(claim, table) for claim, table in zip(claims, tables)]
     points = [claim.points(table) for claim, table in zip(claims, tables)]
     return pd.DataFrame(results), pd.concat(points, ignore_index=True)

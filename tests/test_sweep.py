@@ -736,7 +736,7 @@ def test_without_dask_the_extra_is_named(tmp_path):
     sweep_file(tmp_path, 3, 0)
     code = "import sys; sys.modules['distributed'] = None; from pgpost.cli import main; main(['sweep', 'sweep.toml', '--scheduler', 'tcp://a:1'])"
     result = run(sys.executable, "-c", code, cwd=tmp_path)
-    assert result.returncode == 2 and result.stderr == "pgpost sweep: error: a cluster needs Dask: pip install 'pgpost[cluster]'\n"
+    assert result.returncode == 2 and result.stderr == "Error: a cluster needs Dask: pip install 'pgpost[cluster]'\n"
 
 
 def test_failures_fresh_and_export(tmp_path):

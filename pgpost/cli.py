@@ -248,10 +248,6 @@ def _reading(quantile, resolution, chance):
     "How an estimated quantile is to be read: it may be below the resolution, or no sign of more than guessing."
     return dict(below_resolution=bool(quantile < resolution), at_chance=bool(0 < chance and quantile <= chance))
 
-def _warnings(counts, result):
-    "Sentences on what speaks against the counts: those of the log, and those of the counts themselves."
-    return list(dict.fromkeys([*counts.attrs.get("warnings", []), *result.warnings]))
-
 def _guessing(counts, result, chance):
     "Problems above chance, and the share of problems whose likelihood is at most that of guessing, with its band; None if there is no guessing."
     from pgpost.quantile import above_chance
@@ -273,7 +269,7 @@ def _model(counts, result, eps, chance):
                 pass_at_k=dict(zip(k, map(float, result.pass_at(k)))), predicted_pass_at_k=dict(zip(m, predicted)),
                 never_solved=[dict(problem=p, n_samples=int(s), upper_bound=1 - (1 - result.confidence_level)**(1 / s))
                               for p, s in zip(counts.problem[~solved], n[~solved])],
-                guessing=_guessing(counts, result, chance), warnings=_warnings(counts, result))
+                guessing=_guessing(counts, result, chance), warnings=counts.attrs["warnings"])
 
 # %% ../nbs/15_cli.ipynb #caf3af9c
 def _compared(models, chance, level):
@@ -331,7 +327,7 @@ def _pass_text(row):
 def _guessing_text(guess, confidence):
     "What guessing explains, as text."
     yield (f"  not above chance: {len(guess['not_above'])} ({_some(guess['not_above']) or 'none'}); "
-           f"each is tested by itself, and one of {1 / (1 - confidence):.3g} that are guessed passes")
+           f"each is tested by itself, and at most one of {1 / (1 - confidence):.3g} that are guessed passes")
     yield (f"  share of problems with a likelihood of at most {guess['chance']:g}: {guess['share']:.3g}, "
            f"{100 * confidence:g}% band {guess['low']:.3g} to {guess['high']:.3g}")
 
@@ -485,7 +481,7 @@ def budget(args):
         process, skipped = _process_budget(steps, args.eps, target), dict(skipped_lines or {})
     results = {name: quantile_from_counts(t.n_correct, t.n_samples, args.confidence) for name, t in models.items()}
     rows = {name: dict(problems=len(models[name]), process=process, outcome=_outcome_budget(result, args.eps, target, args.chance),
-                       guessing=_guessing(models[name], result, args.chance), warnings=_warnings(models[name], result))
+                       guessing=_guessing(models[name], result, args.chance), warnings=models[name].attrs["warnings"])
             for name, result in results.items()}
     report = dict(models=rows, eps=args.eps, target_error=target, assumptions=ASSUMPTIONS, skipped=skipped)
     if args.json: return print(json.dumps(_plain(report), indent=2, allow_nan=False))

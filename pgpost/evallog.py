@@ -440,10 +440,12 @@ def _check_distinct(paths):
 
 # %% ../nbs/09_evallog.ipynb #d3fbc08f
 def _added_up(tables):
-    "One table of several of one model, with what was said of any of them, once."
+    "One table of several of one model, with what was said of any of them, once, and what the counts say."
     import pandas as pd
+    from pgpost.quantile import count_warnings
     table = pd.concat(tables).groupby("problem", sort=False).sum().reset_index()
-    table.attrs.update(tables[0].attrs, warnings=list(dict.fromkeys(chain.from_iterable(t.attrs["warnings"] for t in tables))))
+    said = chain.from_iterable(t.attrs["warnings"] for t in tables)
+    table.attrs.update(tables[0].attrs, warnings=list(dict.fromkeys([*said, *count_warnings(table.n_correct, table.n_samples)])))
     return table
 
 def read_logs(
@@ -451,7 +453,8 @@ def read_logs(
     labels=None,  # a name for each log, equal for logs of one model; models are named by their file if None, or by the file's model column
     **kwargs,  # how to read them: see `read_log`
 ) -> dict:  # by model, a table problem, n_correct, n_samples
-    "Counts of each model, merged over its logs; `attrs` as of `read_log`."
+    """Counts of each model, merged over its logs; `attrs["warnings"]` as of `read_log`, and what the counts show by themselves:
+    see `pgpost.quantile.count_warnings`."""
     paths, parts = [Path(p) for p in paths], {}
     if labels is not None and len(labels) != len(paths):
         raise ValueError(f"a label for each of {len(paths)} logs is wanted, got {len(labels)}")

@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from logs import LOGS, inspect_eval, inspect_samples, lm_eval, write
 from pgpost import evallog
 from pgpost.evallog import LogError, read_log, read_logs, read_steps
+from pgpost.quantile import count_warnings
 from processes import run
 
 
@@ -254,4 +255,5 @@ def test_records_without_a_model_among_others_with_one_are_not_lost(tmp_path):
 def test_tables_carry_their_warnings(logs):
     path, options, _ = logs["counts.csv"]
     assert read_log(path, **options).attrs["warnings"] == []
-    assert read_logs([path], **options)["base"].attrs == dict(format="csv", warnings=[])
+    table = read_logs([path], **options)["base"]
+    assert table.attrs == dict(format="csv", warnings=count_warnings(table.n_correct, table.n_samples)) and "samples a problem tell" in table.attrs["warnings"][0]

@@ -16,13 +16,14 @@ import re
 from collections import Counter
 from contextlib import nullcontext
 from functools import partial
+from glob import glob, has_magic
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import pgpost
-from .evallog import COLUMNS, FORMATS, LogError, read_logs, read_steps
+from .evallog import COLUMNS, FORMATS, LogError, natural_order, read_logs, read_steps
 
 # %% ../nbs/15_cli.ipynb #cf6ad786
 class OutputFolder:
@@ -232,13 +233,19 @@ def sweep(args):
 # %% ../nbs/15_cli.ipynb #e16f96c6
 QUANTILE_FILES = ["quantile.png", "quantile.csv", "counts.csv"]
 
+def _matching(log):
+    "The files that a pattern matches, where the shell has not seen to it; a path as it is."
+    if log.exists() or not has_magic(str(log)): return [log]
+    return sorted(map(Path, glob(str(log), recursive=True)), key=natural_order) or [log]
+
 def _read(args):
     "Counts of each model, and the number of invalid records by kind."
     from tqdm import tqdm
-    if args.label and len(args.label) != len(args.logs):
-        args.parser.error(f"argument --label: {len(args.logs)} names are wanted, one for each log, got {len(args.label)}")
+    logs = [path for log in args.logs for path in _matching(log)]
+    if args.label and len(args.label) not in (1, len(logs)):
+        args.parser.error(f"argument --label: one name for all logs is wanted, or {len(logs)} names, one for each, got {len(args.label)}")
     skipped = Counter() if args.skip_invalid else None
-    models = read_logs(args.logs, args.label, format=args.format, key=args.key, correct=args.correct, threshold=args.threshold,
+    models = read_logs(logs, args.label, format=args.format, key=args.key, correct=args.correct, threshold=args.threshold, errors_wrong=args.errors_wrong,
                        skipped=skipped, progress=partial(tqdm, unit="B", unit_scale=True, leave=False, disable=None))
     return models, dict(skipped or {})
 
@@ -513,13 +520,16 @@ def _labels(text):
 def _add_logs(sub):
     "The options that say how to read logs."
     sub.add_argument("logs", type=Path, nargs="+", metavar="LOG", help=f"""evaluation log, of a tool named under --format
-                     or a csv with the columns {COLUMNS}; logs with the same label are added up""")
-    sub.add_argument("--label", type=_labels, metavar="A,B", help="a name for each log; default: its file name, or its column 'model'")
+                     or a csv with the columns {COLUMNS}, compressed or not; or a folder of logs; logs with the same label are added up""")
+    sub.add_argument("--label", type=_labels, metavar="A,B", help="""one name for all logs, or a name for each; default: its file name, or its column 'model',
+                     or the name of the folder, if its logs are on the same problems""")
     sub.add_argument("--format", choices=["auto", *FORMATS], default="auto", help="tool that wrote the logs; default: told by the content")
-    sub.add_argument("--key", metavar="K", help="field that names the problem, a.b for nested ones, a,b for two")
-    sub.add_argument("--correct", metavar="C", help="field with the verdict; lm-eval: metric or metric,filter; inspect: scorer; evalplus: plus_status")
+    sub.add_argument("--key", metavar="K", help="""field that names the problem, a.b for nested ones, a,b for two; several records
+                     of a problem are then its samples""")
+    sub.add_argument("--correct", metavar="C", help="field with the verdict; lm-eval: metric or metric,filter; inspect: scorer or scorer.part; evalplus: plus_status")
     sub.add_argument("--threshold", type=_finite, metavar="T", help="least verdict that counts as correct, for rewards other than 0 and 1")
     sub.add_argument("--skip-invalid", action="store_true", help="leave out invalid records, and say how many of what kind")
+    sub.add_argument("--errors-wrong", action="store_true", help="inspect: count samples that ended in an error or at a limit, without a score, as wrong")
     sub.add_argument("--confidence", type=_fraction, default=.95, metavar="P", help="of the band, for the whole curve (default: 0.95)")
     sub.add_argument("--json", action="store_true", help="print JSON, with null for infinite numbers")
 

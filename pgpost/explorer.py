@@ -6,17 +6,87 @@
 __all__ = ['explorer']
 
 # %% ../nbs/16_explorer.ipynb #85151f25
+from collections import namedtuple
+
 import numpy as np
 from matplotlib.colors import to_hex
 from .features import check_integer
 from .plot import PALETTE
 
+# %% ../nbs/16_explorer.ipynb #5e1a0b04
+_Slider = namedtuple("_Slider", "label least most step")
+_SLIDERS = dict(
+    k=_Slider("k: tokens in the vocabulary", 2, 64, 1),
+    N=_Slider("N: tokens in a response", 1, 256, 1),
+    log_alpha=_Slider("log10 α: likelihood quantile of the base model", -30, 0, .1),
+    log_eps=_Slider("log10 ε: share of contexts that may be left out", -4, -.3, .1),
+    log_gamma=_Slider("log10 γ: margin", -3, 0, .1),
+    log_m=_Slider("log10 m: affordable draws of the fallback", 0, 15, .1))
+
+# %% ../nbs/16_explorer.ipynb #5e1a0b06
+def _start(name, value):
+    "Where a slider starts, or a `ValueError` with its range, in the unit of `value`."
+    least, most = _SLIDERS[name].least, _SLIDERS[name].most
+    log = name.startswith("log_")
+    if log: least, most = (float(f"{10.**end:.3g}") for end in (least, most))
+    if not least <= value <= most:
+        raise ValueError(f"{name.removeprefix('log_')} must lie in [{least:g}, {most:g}], got {value}")
+    return float(np.log10(value)) if log else value
+
+# %% ../nbs/16_explorer.ipynb #5e1a0b09
+def _bound(x): return f"((8 * pow({x}, 2) / gamma2 + 4) / (1 - exp(-1)))"
+
+def _newton(x):
+    "From `x` one step nearer to x = log(kN b(x) / eps)."
+    distance = f"({x} - log(k * N * {_bound(x)} / eps))"
+    slope = f"(1 - 4 * {x} / (2 * pow({x}, 2) + gamma2))"
+    return f"{x} - {distance} / {slope}"
+
+# %% ../nbs/16_explorer.ipynb #5e1a0b12
+_FOLLOWS = dict(
+    eps="pow(10, log_eps)",
+    gamma2="pow(100, log_gamma)",
+    draws="round(pow(10, log_m))",
+    barrier="-N * log(k) / LN10",  # decimal logarithm of k^-N
+    x0=f"log(k * N * {_bound(20)} / eps)",
+    x1=_newton("x0"),
+    x2=_newton("x1"),
+    x3=_newton("x2"),
+    T=f"ceil({_bound('x3')} / eps)",
+    b=_bound("log(k * N * T)"))  # path bound of T, with its factor e/(e-1)
+
+# %% ../nbs/16_explorer.ipynb #5e1a0b46
+def _parameters(alt, start):
+    "The sliders, each where it starts, and what follows from them alone."
+    def bind(slider): return alt.binding_range(name=slider.label, min=slider.least, max=slider.most, step=slider.step)
+    sliders = [alt.param(name=name, value=start[name], bind=bind(slider)) for name, slider in _SLIDERS.items()]
+    return sliders + [alt.param(name=name, expr=line) for name, line in _FOLLOWS.items()]
+
+# %% ../nbs/16_explorer.ipynb #dbc8aeed
+_HEIGHT, _TOP = 510, 300  # pixels: of the chart, and from its upper edge to the curves
+
+def _chart(alt, layers, start):
+    "Layers in one view, with the sliders below it."
+    chart = alt.layer(*layers).add_params(*_parameters(alt, start)).properties(width="container", height=_HEIGHT)
+    return chart.configure(
+        background="white", font="sans-serif", view=dict(stroke=None, continuousWidth=560),
+        axis=dict(labelColor="black", titleColor="black", gridColor="#ddd", domainColor="#888", tickColor="#888"))
+
+# %% ../nbs/16_explorer.ipynb #5e1a0b16
+_PIXEL = dict(field="pixel", type="quantitative", scale=None)
+
+def _text(chart, y, line, **mark):
+    "A line of text for each row of `chart`, `y` pixels from the top; `line` and `y` are expressions."
+    chart = chart.transform_calculate(line=line, pixel=y)
+    mark = dict(align="left", baseline="middle", fontSize=13) | mark
+    return chart.mark_text(**mark).encode(x=dict(value=-44), y=_PIXEL, text="line:N")
+
 # %% ../nbs/16_explorer.ipynb #b03403e9
 def _budget(
     chart  # over rows with a `reward` and `x`, the decimal logarithm of alpha
 ):
-    "Add the budget of each row to its chart: draws `m`, the three terms, their sum `queries`, and whether `m` can be paid."
-    for name, expression in dict(
+    "Add to each row its budget: draws `m`, the three terms, their sum `queries`, and whether `m` can be paid."
+    return chart.transform_calculate(
         L="datum.reward == 'outcome' ? 1 : N",
         m0="2 * min(pow(10, -datum.x / datum.L), pow(k, N / datum.L))",
         m="ceil(datum.m0 * (1 + log(datum.L)))",
@@ -25,132 +95,124 @@ def _budget(
         leftovers="datum.L * datum.m * eps * T",
         queries="datum.contexts + datum.search + datum.leftovers",
         y="log(datum.queries) / LN10",
-        paid="datum.m <= draws",
-    ).items(): chart = chart.transform_calculate(**{name: expression})
-    return chart
+        paid="datum.m <= draws")
 
-# %% ../nbs/16_explorer.ipynb #3b432905
-# label, smallest and largest value, step; a name that starts with log_ is a decimal logarithm
-_SLIDERS = dict(
-    k=("k: tokens in the vocabulary", 2, 64, 1),
-    N=("N: tokens in a response", 1, 256, 1),
-    log_alpha=("log10 α: likelihood quantile of the base model", -30, 0, .1),
-    log_eps=("log10 ε: share of contexts that may be left out", -4, -.3, .1),
-    log_gamma=("log10 γ: margin", -3, 0, .1),
-    log_m=("log10 m: affordable draws of the fallback", 0, 15, .1))
+# %% ../nbs/16_explorer.ipynb #5e1a0b20
+_LEAST = _SLIDERS["log_alpha"].least
 
-def _bound(x): return f"((8 * pow({x}, 2) / gamma2 + 4) / (1 - exp(-1)))"
+def _data(alt):
+    "Charts over a single row, over the two rewards at the slider's alpha, and over the two rewards along the axis."
+    page = alt.Chart(alt.Data(values=[{}]))
+    rewards = alt.Chart(alt.Data(values=[dict(reward="outcome", row=0), dict(reward="process", row=1)]))
+    axis = alt.Chart(alt.sequence(_LEAST, .05, .1, as_="x"))
+    curve = axis.transform_calculate(reward="['outcome', 'process']").transform_flatten(["reward"])
+    return page, _budget(rewards.transform_calculate(x="log_alpha")), _budget(curve)
 
-def _parameters(
-    alt,  # the module altair
-    values  # start of each slider
-):
-    "The sliders, and what follows from them alone: T contexts, and b, the path bound of T with its factor e/(e-1)."
-    sliders = [alt.param(name=name, value=values[name], bind=alt.binding_range(name=label, min=least, max=most, step=step))
-               for name, (label, least, most, step) in _SLIDERS.items()]
-    newton = {f"x{i + 1}": f"x{i} - (x{i} - log(k * N * {_bound(f'x{i}')} / eps)) / (1 - 4 * x{i} / (2 * pow(x{i}, 2) + gamma2))" for i in range(3)}
-    derived = dict(eps="pow(10, log_eps)", gamma2="pow(100, log_gamma)", draws="round(pow(10, log_m))",
-                   barrier="-N * log(k) / LN10", x0=f"log(k * N * {_bound(20)} / eps)", **newton,
-                   T=f"ceil({_bound('x3')} / eps)", b=_bound("log(k * N * T)"))
-    return sliders + [alt.param(name=name, expr=expression) for name, expression in derived.items()]
-
-# %% ../nbs/16_explorer.ipynb #dbc8aeed
-_HEIGHT, _TOP = 510, 300  # pixels: of the chart, and from its upper edge to the curves
+# %% ../nbs/16_explorer.ipynb #5e1a0b44
 _LARGEST = 46  # decimal logarithm of the queries where the axis ends
-
-def _number(expression): return f"({expression} < 1e6 ? format({expression}, ',.0f') : replace(format({expression}, '.2e'), 'e+', 'e'))"
-
-def _text(alt, chart, y, line, **mark):
-    "Lines of text, `y` pixels from the top of the chart; both are expressions."
-    chart = chart.transform_calculate(line=line, pixel=y).mark_text(**dict(align="left", baseline="middle", fontSize=13) | mark)
-    return chart.encode(x=alt.value(-44), y=alt.Y("pixel:Q", scale=None), text="line:N")
-
-# %% ../nbs/16_explorer.ipynb #9d55a7c8
-def _words(
-    alt,  # the module altair
-    page,  # chart with a single row
-    here  # chart with the budget of each reward at the slider's alpha
-):
-    "What the numbers say: contexts, barrier, queries with their largest term, and what m draws reach."
-    largest = "max(datum.contexts, datum.search, datum.leftovers)"
-    term = f"(datum.contexts == {largest} ? 'contexts' : datum.search == {largest} ? 'search' : 'leftovers')"
-    # the draws reach alpha^(1/L) >= 2 (1 + log L) / m; with enough for the uniform half, everything
-    reach = "datum.L * log(2 * (1 + log(datum.L)) / draws) / LN10"
-    can = (f"({reach} > 0 ? 'these reach no α at all' : {reach} <= barrier ? 'these reach every α' : "
-           f"'these reach α ≥ 10^' + format({reach}, '.1f'))")
-    spent = "(datum.paid ? datum.contexts + datum.search + datum.L * draws * eps * T : T * (1 + datum.L * draws))"
-    lines = [
-        _text(alt, page, "8", "'T = ' + format(T, ',d') + ' contexts, error 2ε = ' + format(2 * eps, '.2~g')", fontWeight="bold"),
-        _text(alt, page, "27",
-              f"'barrier min(1/α, k^N) = ' + (log_alpha > barrier ? '1/α' : 'k^N') + ' = ' + {_number('pow(10, min(-log_alpha, -barrier))')}"),
-        _text(alt, here, "46 + 18 * datum.row",
-              f"datum.reward + ': ' + {_number('datum.queries')} + ' queries, largest: ' + {term} + ', ' + "
-              f"format({largest} / datum.queries, '.0%')", dx=14),
-        _text(alt, page, "90", "'Terms of the bound (log scale)'", fontWeight="bold"),
-        _text(alt, page, "206", "'With m = ' + format(draws, ',d') + (draws == 1 ? ' draw' : ' draws')", fontWeight="bold"),
-        _text(alt, here, "225 + 35 * datum.row",
-              f"datum.reward + ' needs ' + {_number('datum.m')} + ': α is ' + (datum.paid ? 'within' : 'out of') + ' reach'", dx=14),
-        _text(alt, here, "241 + 35 * datum.row", f"{can} + '; at most ' + {_number(spent)} + ' queries'", dx=14, fontSize=12)]
-    keys = [here.transform_calculate(pixel=y).mark_square(size=90, opacity=1)
-            .encode(x=alt.value(-38), y=alt.Y("pixel:Q", scale=None), color=_color(alt)) for y in ("46 + 18 * datum.row", "225 + 35 * datum.row")]
-    return lines + keys
-
-# %% ../nbs/16_explorer.ipynb #8c2b1d45
-def _color(alt):
-    rewards = ["outcome", "process"]
-    return alt.Color("reward:N", legend=None, scale=alt.Scale(domain=rewards, range=[to_hex(PALETTE[reward]) for reward in rewards]))
-
-def _bars(
-    alt,  # the module altair
-    here  # chart with the budget of each reward at the slider's alpha
-):
-    "The three terms of each budget, from one query on, as long as their logarithm."
-    names = ["contexts", "search", "leftovers"]
-    terms = here.transform_fold(names, as_=["term", "value"]).transform_calculate(
-        place=f"indexof({names}, datum.term)", number=_number("datum.value"), start="18",
-        end=f"datum.start + (width - 85) * log(max(1, datum.value)) / LN10 / {_LARGEST}",
-        pixel="108 + 31 * datum.place + 13 * datum.row")
-    x, y = alt.X("end:Q", scale=None), alt.Y("pixel:Q", scale=None)
-    labels = _text(alt, terms.transform_filter("datum.row == 0"), "114 + 31 * datum.place", "datum.term", fontSize=12)
-    return [terms.mark_bar(size=12, orient="horizontal", opacity=1).encode(x=x, x2="start", y=y, color=_color(alt)),
-            terms.mark_text(align="left", baseline="middle", dx=4, fontSize=12).encode(x=x, y=y, text="number:N"), labels]
+_X = dict(field="x", type="quantitative", title="log10 α, likelihood quantile of the base model",
+          scale=dict(domain=[_LEAST, 0], nice=False),
+          axis=dict(values=list(range(_LEAST, 1, 5)), grid=False))
+_Y = dict(field="y", type="quantitative", title="log10 reward queries",
+          scale=dict(domain=[0, _LARGEST], nice=False, range=[_HEIGHT, _TOP]),
+          axis=dict(values=list(range(0, _LARGEST, 5))))
+_WHOLE = dict(y=dict(value=_TOP), y2=dict(value=_HEIGHT))  # from the upper to the lower edge of the curves
+_REWARD = dict(field="reward", type="nominal", legend=None, scale=dict(
+    domain=["outcome", "process"],
+    range=[to_hex(PALETTE["outcome"]), to_hex(PALETTE["process"])]))
 
 # %% ../nbs/16_explorer.ipynb #07d62c79
-def _curves(
-    alt,  # the module altair
-    page,  # chart with a single row
-    here  # chart with the budget of each reward at the slider's alpha
-):
-    "Queries against alpha: a broad line where m draws are enough, a dotted one where they are not; the barrier, and the slider's alpha."
-    least = _SLIDERS["log_alpha"][1]
-    x = alt.X("x:Q", scale=alt.Scale(domain=[least, 0], nice=False), title="log10 α, likelihood quantile of the base model",
-              axis=alt.Axis(grid=False, values=list(range(least, 1, 5))))
-    y = alt.Y("y:Q", scale=alt.Scale(domain=[0, _LARGEST], nice=False, range=[_HEIGHT, _TOP]), title="log10 reward queries",
-              axis=alt.Axis(values=list(range(0, _LARGEST, 5))))
-    grid = alt.Chart(alt.sequence(least, .05, .1, as_="x")).transform_calculate(reward="['outcome', 'process']").transform_flatten(["reward"])
-    curve, color, whole = _budget(grid), _color(alt), dict(y=alt.value(_TOP), y2=alt.value(_HEIGHT))
-    uniform = page.transform_calculate(x=f"{least}", end=f"max({least}, barrier)")
+def _curves(page, here, curve):
+    "Queries against alpha: a broad line where m draws are enough, a dotted one where they are not; the slider's alpha."
     alpha = page.transform_calculate(x="log_alpha")
-    barrier = (f"barrier < {least} ? '← k^-N = 10^' + format(barrier, '.1f') : barrier < {least / 2} ? '← uniform draws, below k^-N' : "
-               "'uniform draws, below k^-N'")
-    note = page.transform_calculate(x=f"max({least}, barrier)", line=barrier, side=f"barrier < {least / 2} ? 1 : -1")
-    return [uniform.mark_rect(color="#dddddd", opacity=.6).encode(x, x2="end", **whole),
-            alpha.mark_rule(color="#777777").encode(x, **whole),
-            curve.mark_line(strokeDash=[2, 3], strokeWidth=1.5).encode(x, y, color),
-            curve.transform_filter("datum.paid").mark_line(strokeWidth=4).encode(x, y, color),
-            here.mark_point(size=110, filled=True, opacity=1).encode(x, y, color),
-            *[note.transform_filter(f"datum.side == {side}").mark_text(align=align, baseline="middle", dx=5 * side, fontSize=12)
-              .encode(x, y=alt.value(_TOP - 8), text="line:N") for side, align in ((1, "left"), (-1, "right"))]]
+    enough = curve.transform_filter("datum.paid")
+    return [alpha.mark_rule(color="#777777").encode(x=_X, **_WHOLE),
+            curve.mark_line(strokeDash=[2, 3], strokeWidth=1.5).encode(x=_X, y=_Y, color=_REWARD),
+            enough.mark_line(strokeWidth=4).encode(x=_X, y=_Y, color=_REWARD),
+            here.mark_point(size=110, filled=True, opacity=1).encode(x=_X, y=_Y, color=_REWARD)]
+
+# %% ../nbs/16_explorer.ipynb #5e1a0b26
+def _uniform(page):
+    "Where uniform draws are likelier to find a response than the base model, and a note at the edge."
+    edge = page.transform_calculate(x=f"max({_LEAST}, barrier)")
+    gray = edge.transform_calculate(least=f"{_LEAST}").mark_rect(color="#dddddd", opacity=.6)
+    right = f"barrier < {_LEAST / 2}"
+    note = edge.transform_calculate(
+        part=f"barrier < {_LEAST} ? 'k^-N = 10^' + format(barrier, '.1f') : 'uniform draws, below k^-N'",
+        line=f"{right} ? '← ' + datum.part : datum.part")
+    align = dict(expr=f"{right} ? 'left' : 'right'")
+    gap = dict(expr=f"{right} ? 5 : -5")
+    note = note.mark_text(align=align, baseline="middle", dx=gap, fontSize=12)
+    return [gray.encode(x=_X, x2="least", **_WHOLE),
+            note.encode(x=_X, y=dict(value=_TOP - 8), text="line:N")]
+
+# %% ../nbs/16_explorer.ipynb #5e1a0b31
+def _printed(n): return f"({n} < 1e6 ? format({n}, ',.0f') : replace(format({n}, '.2e'), 'e+', 'e'))"
+
+# %% ../nbs/16_explorer.ipynb #8c2b1d45
+_TERMS = ["contexts", "search", "leftovers"]
+
+def _bars(page, here):
+    "The three terms of each budget."
+    terms = here.transform_fold(_TERMS, as_=["term", "value"]).transform_calculate(
+        place=f"indexof({_TERMS}, datum.term)",
+        pixel="108 + 31 * datum.place + 13 * datum.row",
+        start="18",
+        decades="log(max(1, datum.value)) / LN10",
+        end=f"datum.start + (width - 85) * datum.decades / {_LARGEST}",
+        number=_printed("datum.value"))
+    end = dict(field="end", type="quantitative", scale=None)
+    number = terms.mark_text(align="left", baseline="middle", dx=4, fontSize=12)
+    return [_text(page, "90", "'Terms of the bound (log scale)'", fontWeight="bold"),
+            terms.mark_bar(size=12, orient="horizontal", opacity=1).encode(x=end, x2="start", y=_PIXEL, color=_REWARD),
+            number.encode(x=end, y=_PIXEL, text="number:N"),
+            _text(terms.transform_filter("datum.row == 0"), "114 + 31 * datum.place", "datum.term", fontSize=12)]
+
+# %% ../nbs/16_explorer.ipynb #9d55a7c8
+def _square(here, y):
+    "A square in the color of the reward, in front of a line of text."
+    square = here.transform_calculate(pixel=y).mark_square(size=90, opacity=1)
+    return square.encode(x=dict(value=-38), y=_PIXEL, color=_REWARD)
+
+# %% ../nbs/16_explorer.ipynb #5e1a0b49
+def _summary(page, here):
+    "Contexts, barrier, and the queries of each reward with their largest term."
+    barrier = page.transform_calculate(
+        which="log_alpha > barrier ? '1/α' : 'k^N'",
+        factor="pow(10, min(-log_alpha, -barrier))")
+    term = here.transform_calculate(
+        largest="max(datum.contexts, datum.search, datum.leftovers)",
+        name=f"{_TERMS}[indexof([datum.contexts, datum.search, datum.leftovers], datum.largest)]",
+        share="format(datum.largest / datum.queries, '.0%')")
+    says_T = "'T = ' + format(T, ',d') + ' contexts, error 2ε = ' + format(2 * eps, '.2~g')"
+    says_barrier = f"'barrier min(1/α, k^N) = ' + datum.which + ' = ' + {_printed('datum.factor')}"
+    says_queries = (f"datum.reward + ': ' + {_printed('datum.queries')} + ' queries, "
+                    "largest: ' + datum.name + ', ' + datum.share")
+    return [_text(page, "8", says_T, fontWeight="bold"),
+            _text(barrier, "27", says_barrier),
+            _text(term, "46 + 18 * datum.row", says_queries, dx=14),
+            _square(here, "46 + 18 * datum.row")]
+
+# %% ../nbs/16_explorer.ipynb #5e1a0b40
+def _reach(page, here):
+    "Whether m draws are enough, what they reach, and what they cost at most."
+    reach = here.transform_calculate(
+        least="datum.L * log(2 * (1 + log(datum.L)) / draws) / LN10",
+        some="datum.least > barrier ? 'α ≥ 10^' + format(datum.least, '.1f') : 'every α'",
+        reached="datum.least > 0 ? 'no α at all' : datum.some",
+        enough="datum.contexts + datum.search + datum.L * draws * eps * T",
+        in_vain="T * (1 + datum.L * draws)",
+        spent="datum.paid ? datum.enough : datum.in_vain")
+    says_m = "'With m = ' + format(draws, ',d') + (draws == 1 ? ' draw' : ' draws')"
+    says_paid = (f"datum.reward + ' needs ' + {_printed('datum.m')} + "
+                 "': α is ' + (datum.paid ? 'within' : 'out of') + ' reach'")
+    says_reach = f"'these reach ' + datum.reached + '; at most ' + {_printed('datum.spent')} + ' queries'"
+    return [_text(page, "206", says_m, fontWeight="bold"),
+            _text(here, "225 + 35 * datum.row", says_paid, dx=14),
+            _text(reach, "241 + 35 * datum.row", says_reach, dx=14, fontSize=12),
+            _square(here, "225 + 35 * datum.row")]
 
 # %% ../nbs/16_explorer.ipynb #16c0ad1a
-def _start(name, value):
-    "Where a slider starts, or a `ValueError` with its range, in the unit of `value`."
-    _, least, most, _ = _SLIDERS[name]
-    log = name.startswith("log_")
-    if log: least, most = (float(f"{10.**end:.3g}") for end in (least, most))
-    if not least <= value <= most: raise ValueError(f"{name.removeprefix('log_')} must lie in [{least:g}, {most:g}], got {value}")
-    return float(np.log10(value)) if log else value
-
 def explorer(
     k=16,  # tokens in the vocabulary
     N=16,  # tokens in a response
@@ -162,12 +224,10 @@ def explorer(
     "The budgets of Algorithms 1 and 2 against the likelihood quantile, with sliders that start at the given values (Cor. 3.6, Thm 4.1)."
     try: import altair as alt
     except ModuleNotFoundError as error: raise ModuleNotFoundError("the explorer needs Altair: pip install 'pgpost[explorer]'") from error
-    given = dict(k=check_integer("k", k, 2), N=check_integer("N", N, 1), log_alpha=alpha, log_eps=eps, log_gamma=gamma, log_m=m)
-    values = {name: _start(name, value) for name, value in given.items()}
-    page = alt.Chart(alt.Data(values=[{}]))
-    rewards = alt.Data(values=[dict(reward="outcome", row=0), dict(reward="process", row=1)])
-    here = _budget(alt.Chart(rewards).transform_calculate(x="log_alpha"))
-    layers = _curves(alt, page, here) + _bars(alt, here) + _words(alt, page, here)
-    chart = alt.layer(*layers).add_params(*_parameters(alt, values)).properties(width="container", height=_HEIGHT)
-    return chart.configure(background="white", font="sans-serif").configure_view(stroke=None, continuousWidth=560).configure_axis(
-        labelColor="black", titleColor="black", gridColor="#ddd", domainColor="#888", tickColor="#888")  # whatever the theme of the page
+    given = dict(k=check_integer("k", k, 2), N=check_integer("N", N, 1),
+                 log_alpha=alpha, log_eps=eps, log_gamma=gamma, log_m=m)
+    start = {name: _start(name, value) for name, value in given.items()}
+    page, here, curve = _data(alt)
+    lower = _uniform(page) + _curves(page, here, curve)
+    upper = _summary(page, here) + _bars(page, here) + _reach(page, here)
+    return _chart(alt, lower + upper, start)

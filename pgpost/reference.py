@@ -8,6 +8,7 @@ __all__ = ['document', 'Reference']
 # %% ../nbs/17_reference.ipynb #921ee2a7
 import ast
 import re
+from itertools import chain
 from textwrap import dedent
 
 try:
@@ -17,33 +18,44 @@ try:
     from nbdev.showdoc import showdoc_nm
 except ModuleNotFoundError as error: raise ModuleNotFoundError("the reference pages need nbdev: pip install 'pgpost[dev]'") from error
 
+# %% ../nbs/17_reference.ipynb #5e1a1703
+def _head(node, lines) -> list:
+    "The lines of a function or class, down to where its docstring or body begins."
+    top = (node.decorator_list or [node])[0].lineno
+    body = node.body[0]
+    below = (getattr(body, "decorator_list", []) or [body])[0].lineno
+    head = lines[top - 1:below]
+    head[-1] = head[-1][:body.col_offset].rstrip()  # what is left of the body, if both are on one line
+    return [line for line in head if line and not line.startswith("@patch")]
+
 # %% ../nbs/17_reference.ipynb #9eb6533a
 _VALUES = ast.Assign, ast.AnnAssign
 
 def _written(node, lines) -> list:
     "The lines of a definition, without docstring and body; of a class with its fields and the head of `__init__`."
     if isinstance(node, _VALUES): return lines[node.lineno - 1:node.end_lineno]
-    decorators = [line for d in node.decorator_list for line in lines[d.lineno - 1:d.end_lineno] if not line.startswith("@patch")]
-    body = node.body[0]
-    first = next(iter(getattr(body, "decorator_list", [])), body)
-    head = lines[node.lineno - 1:first.lineno]
-    head[-1] = head[-1][:body.col_offset].rstrip()
-    shown = [n for n in node.body if isinstance(node, ast.ClassDef) and (isinstance(n, _VALUES) or getattr(n, "name", "") == "__init__")]
-    return [line for line in decorators + head if line] + [line for n in shown for line in _written(n, lines)]
+    if isinstance(node, ast.FunctionDef): return _head(node, lines)
+    shown = [n for n in node.body if isinstance(n, _VALUES) or getattr(n, "name", "") == "__init__"]
+    return _head(node, lines) + list(chain.from_iterable(_written(n, lines) for n in shown))
 
 # %% ../nbs/17_reference.ipynb #0be85327
 def _assigned(node) -> list:
     "The names that an assignment sets."
     targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
-    return [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    nodes = chain.from_iterable(ast.walk(target) for target in targets)
+    return [n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+
+# %% ../nbs/17_reference.ipynb #5e1a1708
+def _called(node, owner) -> list:
+    "What a definition is called: a method after its class, also where it is patched in."
+    if isinstance(node, _VALUES): return [] if owner else _assigned(node)
+    if not isinstance(node, (ast.FunctionDef, ast.ClassDef)): return []
+    return [f"{owner}.{node.name}" if owner else showdoc_nm(node)]
 
 def _public(tree, owner=None):
     "Name, node and level of the heading for each public constant, function, class and method of a cell."
     for node in tree.body:
-        if isinstance(node, _VALUES) and not owner: names = _assigned(node)
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)): names = [f"{owner}.{node.name}" if owner else showdoc_nm(node)]
-        else: names = []
-        for name in names:
+        for name in _called(node, owner):
             if re.search(r"(^|\.)_", name): continue
             yield name, node, 4 if owner else 3
             if isinstance(node, ast.ClassDef): yield from _public(node, name)
@@ -52,14 +64,17 @@ def _public(tree, owner=None):
 def _prose(text) -> str:
     "A docstring as Markdown: what would be markup is escaped, outside of backticks."
     parts = text.split("`")
-    return "`".join(part if i % 2 else re.sub(r"([*_<>$^~|#\[\]\\])", r"\\\1", part) for i, part in enumerate(parts))
+    parts[::2] = [re.sub(r"([*_<>$^~|#\[\]\\])", r"\\\1", part) for part in parts[::2]]
+    return "`".join(parts)
 
+# %% ../nbs/17_reference.ipynb #5e1a1712
 def document(
     source:str,  # an exported cell
     url=None,  # function from a line of the cell to where that line can be read; no links if None
 ) -> str:
     "Markdown that shows what a cell defines; empty if nothing of it is public."
-    parts, lines = [], source.splitlines()
+    lines = source.splitlines()
+    parts = []
     for name, node, level in _public(ast.parse(source)):
         parts.append(f"{'#' * level} {name}")
         if url: parts.append(f"[source]({url(node.lineno)}){{.source}}")
@@ -67,6 +82,18 @@ def document(
         doc = None if isinstance(node, _VALUES) else ast.get_docstring(node)
         if doc: parts.append(NbdevLookup().linkify(_prose(doc)))
     return "\n\n".join(parts)
+
+# %% ../nbs/17_reference.ipynb #5e1a1713
+def _line_above(lines, cell_id, file) -> int:
+    "The number of the line above a cell's first, in the lines of its module."
+    for i, line in enumerate(lines, 1):
+        if line.startswith("# %%") and line.endswith(f"#{cell_id}"): return i
+    raise ValueError(f"cell {cell_id} is not in {file}: run nbdev_export")
+
+# %% ../nbs/17_reference.ipynb #5e1a1716
+def _without_private_links(text) -> str:
+    "Markdown in which a private name is a name, and no link."
+    return re.sub(r"\[(`[^`]+`)\]\([^)\s]+\.html#(\w+\.)*_\w*\)", r"\1", text)
 
 # %% ../nbs/17_reference.ipynb #bcca4137
 class Reference(Processor):
@@ -76,17 +103,15 @@ class Reference(Processor):
         self.lines = (get_config().config_path / self.file).read_text(encoding="utf-8").splitlines()
         del cell["source"]
 
+    def _export_(self, cell):
+        above = _line_above(self.lines, cell.id, self.file)
+        link = f"{get_config().git_url}/blob/{get_config().branch}/{self.file}"
+        cell.source = document(cell.source, lambda line: f"{link}#L{above + line}")
+        if cell.source: cell.cell_type = "markdown"
+        else: del cell["source"]
+
     def _exporti_(self, cell): del cell["source"]
 
     def cell(self, cell):
         "Take out the links to private names."
-        if cell.cell_type != "markdown": return
-        cell.source = re.sub(r"\[(`[^`]+`)\]\([^)\s]+\.html#(\w+\.)*_\w*\)", r"\1", cell.source)
-
-    def _export_(self, cell):
-        above = [i for i, line in enumerate(self.lines, 1) if line.startswith("# %%") and line.endswith(f"#{cell.id}")]
-        if not above: raise ValueError(f"cell {cell.id} is not in {self.file}: run nbdev_export")
-        link = f"{get_config().git_url}/blob/{get_config().branch}/{self.file}"
-        cell.source = document(cell.source, lambda line: f"{link}#L{above[0] + line}")
-        if cell.source: cell.cell_type = "markdown"
-        else: del cell["source"]
+        if cell.cell_type == "markdown": cell.source = _without_private_links(cell.source)

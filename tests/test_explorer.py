@@ -148,7 +148,7 @@ def test_notebook_stores_the_chart_of_the_code():
     [spec], pictures = outputs("application/vnd.vegalite.v5+json"), outputs("image/png")
     now = explorer().properties(width=560).to_dict()
     assert spec | {"$schema": now["$schema"]} == now  # the address of the schema is Altair's
-    assert len(pictures) == 4 and len(set(pictures)) == 4
+    assert len(pictures) == 6 and len(set(pictures)) == 6  # four explorers, and two of their parts
 
 
 def stored(page):

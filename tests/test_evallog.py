@@ -2,6 +2,7 @@
 import json
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,7 +220,6 @@ def test_missing_extras_are_named(module, name, extra, logs):
 @given(st.dictionaries(st.text(st.characters(blacklist_categories=["Cs"]), min_size=1), st.lists(st.booleans(), min_size=1, max_size=5), min_size=1))
 def test_any_names_and_verdicts_survive_the_way_through_a_file(verdicts):
     import tempfile
-    from pathlib import Path
     expected = sorted([p, sum(v), len(v)] for p, v in verdicts.items())
     with tempfile.TemporaryDirectory() as tmp:
         path = Path(tmp, "log")
@@ -534,3 +534,67 @@ def test_one_label_for_all_logs_and_logs_given_twice(tmp_path):
     assert list(read_logs([packed])) == ["0"]
     with pytest.raises(LogError, match="duplicated samples"): read_logs([paths[0], packed])
     with pytest.raises(LogError, match="duplicated samples"): read_logs([tmp_path, paths[1]], "m")
+
+
+# real logs, which are beside the checkout where there are any: problems, samples and correct ones, counted with json and pandas; or what is said of the file
+NEMO, GSM8K, IFEVAL = dict(key="id", correct="symbolic_correct"), dict(key="index", correct="sample_score.score.value.acc"), dict(key="index", correct="sample_score.score.value.prompt_level_strict")
+REAL = [
+    ("bigcode/humaneval_eval_gens.json", {}, "entry 0: not a record: .*have not been judged"),
+    ("evalplus/burak_samples_eval_results.json", {}, (164, 164, 0)),
+    ("evalplus/julien_rd_gene_1_1samples_eval_results.json", {}, (164, 164, 98)),
+    ("evalscope/qwen-plus_gsm8k_main.jsonl", {}, "perhaps --key index --correct sample_score.score.value.acc"),
+    ("evalscope/qwen-plus_gsm8k_main.jsonl", GSM8K, (10, 10, 10)),
+    ("evalscope/qwen3-max_gsm8k_main.jsonl", GSM8K, (10, 10, 10)),
+    ("evalscope/qwen-plus_ifeval_default.jsonl", IFEVAL, (10, 10, 9)),
+    ("evalscope/qwen3-max_ifeval_default.jsonl", IFEVAL, (10, 10, 8)),
+    ("humaneval/claire_before_samples2.jsonl_results.jsonl", {}, (50, 50, 32)),
+    ("humaneval/claire_pair2_samples_pair.results.jsonl", {}, (8, 8, 0)),
+    ("humaneval/claire_samples_multi.jsonl_results.jsonl", {}, (164, 166, 89)),
+    ("humaneval/cursor_claude_claude-v1.3.jsonl", {}, "have these answers been judged"),
+    ("humaneval/cursor_gpt4_results-314.jsonl", {}, "have these answers been judged"),
+    ("humaneval/cursor_data_HumanEval.jsonl.gz", {}, "line 1: format not recognized: its fields are 'task_id', 'prompt'"),
+    ("humaneval/cursor_data_example_samples.jsonl_results.jsonl", {}, (1, 6, 3)),
+    ("humaneval/poe_codegemma_7b_results.jsonl", {}, (164, 164, 47)),
+    ("humaneval/poe_codegemma_7b_summary.csv", {}, (164, 164, 47)),
+    ("humaneval/poe_qwen2.5-coder_7b_results.jsonl", {}, (164, 164, 120)),
+    ("humaneval/poe_qwen2.5-coder_7b_summary.csv", {}, (164, 164, 120)),
+    ("inspect/2024-08-29T15-11-17+00-00_popularity_5EAmX6wjMFqea6WY7XHzZp.json", {}, "no samples: .*status is 'success'"),
+    ("inspect/2024-11-05T13-31-45-05-00_input-task_8zXjbRzCWrL9GXiXo2vus9.json", {}, (1, 1, 1)),
+    ("inspect/2024-11-05T13-32-37-05-00_input-task_hxs4q9azL3ySGkjJirypKZ.eval", {}, (1, 1, 1)),
+    ("inspect/2025-02-11T15-17-00-05-00_popularity_dPiJifoWeEQBrfWsAopzWr.eval", {}, "samples/5_epoch_1.json: no score"),
+    ("inspect/2025-02-11T15-18-04-05-00_popularity_mj7khqpMM4GBCfVQozKgzB.eval", {}, (10, 10, 8)),
+    ("inspect/2025-05-12T20-28-13-04-00_no-samples.json", {}, "no samples: .*status is 'cancelled'"),
+    ("inspect/2025-05-12T20-28-13-04-00_popularity.json", {}, (3, 3, 2)),
+    ("inspect/2025-05-12T20-28-26-04-00_security-guide.json", {}, (3, 3, 3)),
+    ("inspect/log_formats.eval", {}, (1, 1, 0)),
+    ("inspect/log_formats.json", {}, (1, 1, 0)),
+    ("inspect/log_images.json", {}, (1, 1, 0)),
+    ("inspect/log_message_deduplication.eval", {}, (1, 1, 0)),
+    ("inspect/log_read_sample.eval", {}, (1, 1, 1)),
+    ("inspect/log_read_sample.json", {}, (1, 1, 1)),
+    ("inspect/log_streaming.eval", {}, (2, 4, 3)),
+    ("inspect/log_tool_call_error.json", {}, "sample 0: no score"),
+    ("inspect/mmlu-no-summary-choices.eval", {}, (1, 1, 0)),
+    ("inspect/mmlu-summary-choices.eval", {}, (1, 1, 0)),
+    ("lfs/lighteval_details_gsm8k.parquet", {}, "a Git LFS pointer: .*git lfs pull"),
+    ("nemo/output-rs0.jsonl", {}, "perhaps --key id --correct symbolic_correct"),
+    ("nemo/output-rs0.jsonl", NEMO, (5, 5, 4)),
+    ("nemo/output-rs1.jsonl", NEMO, (5, 5, 4)),
+    ("nemo/output-rs2.jsonl", NEMO, (5, 5, 5)),
+    ("verifiers/arc-agi-3--gpt-4.1-mini_7a5fcb34_results.jsonl", {}, (1, 1, 0)),
+    ("verifiers/math-python--gpt-4.1-mini_578769a7_results.jsonl", {}, (5, 15, 14)),
+    ("verifiers/math-python--gpt-5-nano_cb7a1799_results.jsonl", {}, (5, 15, 15)),
+    ("verifiers/mcp-env--gpt-4.1-mini_468ee950_results.jsonl", {}, (1, 3, 3)),
+    ("verifiers/wordle--gpt-5-mini_b5161fc3_results.jsonl", {}, "a Git LFS pointer"),
+]
+
+
+@pytest.mark.parametrize("name, options, outcome", REAL, ids=[name for name, _, _ in REAL])
+def test_real_logs(name, options, outcome):
+    path = Path(__file__).parents[2] / "shared/logs" / name
+    if not path.exists(): pytest.skip("real logs are not beside the checkout")
+    if isinstance(outcome, str):
+        with pytest.raises(LogError, match=outcome): read_log(path, **options)
+    else:
+        table = read_log(path, **options)
+        assert (len(table), table.n_samples.sum(), table.n_correct.sum()) == outcome

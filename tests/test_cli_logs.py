@@ -145,25 +145,25 @@ def test_budget_for_both_rewards(tmp_path):
 
 
 @pytest.mark.parametrize("args, message", [
-    (["quantile"], "required: LOG"),
-    (["quantile", "{log}", "--label", "a,b"], "--label: 1 names are wanted, one for each log, got 2"),
-    (["quantile", "{log}", "--label", "a,,"], "--label: names separated by commas are wanted"),
-    (["quantile", "{log}", "--eps", "0.1,1.5"], "--eps: must lie strictly between 0 and 1, got 1.5"),
-    (["quantile", "{log}", "--eps", "few"], "--eps: a number is wanted, got 'few'"),
-    (["quantile", "{log}", "--confidence", "95"], "--confidence: must lie strictly between 0 and 1"),
-    (["quantile", "{log}", "--threshold", "nan"], "--threshold: a number is wanted, got 'nan'"),
-    (["quantile", "{log}", "--format", "parquet"], "invalid choice: 'parquet'"),
+    (["quantile"], "Missing argument 'LOG...'"),
+    (["quantile", "{log}", "--label", "a,b"], "'--label': 1 names are wanted, one for each log"),
+    (["quantile", "{log}", "--label", "a,,"], "'--label': texts separated by commas are wanted"),
+    (["quantile", "{log}", "--eps", "0.1,1.5"], "'--eps': 1.5 is not in the range 0<x<1"),
+    (["quantile", "{log}", "--eps", "few"], "'--eps': 'few' is not a valid number"),
+    (["quantile", "{log}", "--confidence", "95"], "'--confidence': 95.0 is not in the range 0<x<1"),
+    (["quantile", "{log}", "--threshold", "nan"], "'--threshold': 'nan' is not a finite number"),
+    (["quantile", "{log}", "--format", "parquet"], "'parquet' is not one of 'auto', 'counts', "),
     (["quantile", "{log}", "--key", "question"], "missing field: 'question' is wanted"),
-    (["quantile", "{log}", "--skip"], "unrecognized arguments: --skip"),
+    (["quantile", "{log}", "--skip"], "No such option '--skip'"),
     (["quantile", "{log}", "{log}"], "duplicated samples"),
     (["quantile", "{semicolons}"], "(is the separator a comma?)"),
     (["quantile", "{empty}"], "empty"),
     (["quantile", "{folder}"], "a folder"),
     (["quantile", "{missing}", "--out", "{out}"], "no such file"),
     (["quantile", "{log}", "--out", "{folder}"], "holds other files"),
-    (["budget", "{log}"], "required: --eps"),
-    (["budget", "{log}", "--eps", "0.2", "--target-error", "0.1"], "--target-error: must be above --eps, 0.2"),
-    (["budget", "{log}", "--eps", "0.6"], "--target-error: at most 1 is wanted, got 1.2"),
+    (["budget", "{log}"], "Missing option '--eps'"),
+    (["budget", "{log}", "--eps", "0.2", "--target-error", "0.1"], "'--target-error': must be above eps, 0.2"),
+    (["budget", "{log}", "--eps", "0.6"], "'--target-error': at most 1 is wanted, got 1.2"),
     (["budget", "{log}", "--eps", "0.2", "--steps", "{empty}"], "empty"),
 ])
 def test_bad_requests(args, message, tmp_path):
@@ -177,7 +177,7 @@ def test_bad_requests(args, message, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_log(tmp_path):
-    "40 MB of JSON lines add less than 25 MB to the peak of 4 MB; what 2 GB take is measured by `python tests/memory_evallog.py`."
+    "40 MB of JSON lines add less than 25 MB to the peak of 4 MB; what 2 GB take is measured by `python tests/helpers/memory_evallog.py`."
     import memory_evallog
     small, large = (memory_evallog.peak(tmp_path / f"{size}.jsonl", size) for size in (4, 40))
     assert large < small + 25
@@ -265,7 +265,7 @@ def test_guessing(tmp_path):
     without = models("quantile", path, "--eps", ".1,.9")["quiz"]
     assert without["guessing"] is None and not any(q["at_chance"] for q in without["quantile"]) and without["pass_at_k"] == row["pass_at_k"]
     for wrong in "0", "1", "a quarter":
-        assert "argument --chance: " in pgpost("quantile", path, "--chance", wrong).stderr
+        assert "'--chance': " in pgpost("quantile", path, "--chance", wrong).stderr
 
 
 def test_gained_and_lost_are_not_luck(tmp_path):

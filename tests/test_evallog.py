@@ -240,7 +240,7 @@ def test_steps_that_are_wrong(content, message, tmp_path):
 
 
 def test_damaged_logs_give_clean_errors(logs, tmp_path):
-    "A small version of `python tests/fuzz_evallog.py`: whatever happens to the bytes, a table of possible counts or a `LogError` comes out."
+    "A small version of `python tests/helpers/fuzz_evallog.py`: whatever happens to the bytes, a table of possible counts or a `LogError` comes out."
     seen = Counter(outcome(path, options, tmp_path / f"x{path.suffix}", content) for path, options, _ in logs.values()
                    for content in mutations(path.read_bytes(), 15, np.random.default_rng(0)))
     assert seen["table"] > 0 and seen["error"] > 0 and set(seen) == {"table", "error"}

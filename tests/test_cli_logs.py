@@ -59,6 +59,7 @@ def test_estimates_below_the_resolution_are_bounds_in_the_text_and_numbers_elsew
     assert pd.read_csv(tmp_path / "out/quantile.csv")["quantile"][10] == pytest.approx(q[0]["quantile"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["quantile"], ["budget", "--eps", "0.2"]], ids=lambda c: c[0])
 def test_progress_is_shown_on_a_terminal_only(command, tmp_path):
     pty, fcntl, termios = (pytest.importorskip(name, reason="needs pseudo-terminals") for name in ("pty", "fcntl", "termios"))
@@ -176,6 +177,7 @@ def test_bad_requests(args, message, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.jsonl", "log.csv", "semicolons.csv"]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_log(tmp_path):
     "40 MB of JSON lines add less than 25 MB to the peak of 4 MB; what 2 GB take is measured by `python tests/helpers/memory_evallog.py`."
     import memory_evallog

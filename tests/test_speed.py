@@ -70,6 +70,7 @@ def test_what_was_changed_after_construction_holds_in_two_processes():
     assert {run.steps for run in experiment.run(parallel=True).runs.values()} == {5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow, fast", [("outcome", "process"), ("process", "outcome")])
 def test_an_interrupted_run_is_known_as_such_whichever_is_through(slow, fast, tmp_path):
     "Ctrl-C when one of two runs is complete: it is kept whole, the other as far as it got, and the interruption is raised."

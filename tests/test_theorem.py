@@ -56,6 +56,7 @@ def test_mistakes_count_rounds():
     assert all(0 < row["summed_error"] <= 3 for row in rows) and len(rows) == 6  # a context is mistaken once, or never for label 0
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, monkeypatch, capsys):
     "Tables, a figure for each group, and a rerun that has nothing left to run."
     everything = list(CLAIMS)
@@ -74,6 +75,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     finally: CLAIMS[:] = everything
 
 
+@pytest.mark.slow
 def test_figure2_command(tmp_path, capsys):
     main(["figure2", "--out", str(tmp_path/"f"), "--phases", "1", "--seed", "3"])
     quantiles, record = pd.read_csv(tmp_path/"f"/"quantiles.csv"), json.loads((tmp_path/"f"/"run.json").read_text())

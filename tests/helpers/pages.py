@@ -24,7 +24,7 @@ from processes import run
 ROOT = Path(__file__).parents[2]
 NBS = ROOT / "nbs"
 NOTEBOOKS = sorted(p for p in NBS.rglob("*.ipynb") if not any(part.startswith((".", "_")) for part in p.relative_to(NBS).parts))
-MODULES = {re.sub(r"^\d+_", "", p.stem): p for p in NOTEBOOKS if p.stem[0].isdigit()}
+MODULES = {re.sub(r"^\d+[a-z]*_", "", p.stem): p for p in NOTEBOOKS if p.stem[0].isdigit()}
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: str(p.relative_to(NBS)))
 
 

@@ -53,6 +53,11 @@ def shown(default):
     return default
 
 
+def has_default(value):
+    "Whether what stands behind a field of a dataclass is a default, or says more of it."
+    return not (isinstance(value, ast.Call) and name_of(value) == "field") or any(k.arg in ("default", "default_factory") for k in value.keywords)
+
+
 def signature(node):
     "A function without what it does."
     args = node.args
@@ -89,7 +94,7 @@ def declarations(body, cls=None):
         elif isinstance(node, ast.FunctionDef) and not private(node.name): yield signature(node)
         elif isinstance(node, ast.AnnAssign) and not private(node.target.id):
             node.annotation = optional(node.annotation, node.value)
-            node.value = node.value and shown(node.value)
+            node.value = shown(node.value) if node.value and has_default(node.value) else None
             yield node
         elif isinstance(node, ast.Assign):
             for target, value in assignments(node):
@@ -109,11 +114,13 @@ def described(cls):
 def with_patched_in_place(tree):
     "The statements of a module, with patched methods in their classes."
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    for node in filter(is_patched, tree.body):
+    patched = [node for node in tree.body if is_patched(node)]
+    for node in patched:
+        if "as_prop=True" in ast.unparse(node.decorator_list[-1]): node.decorator_list = [ast.Name("property")]
         owner = classes[ast.unparse(node.args.args[0].annotation)]
         node.args.args[0].annotation = None
         owner.body = [other for other in owner.body if getattr(other, "name", None) != node.name] + [node]
-    return [node for node in tree.body if not is_patched(node)]
+    return [node for node in tree.body if node not in patched]
 
 
 def names(body): return {node.id for statement in body for node in ast.walk(statement) if isinstance(node, ast.Name)}

@@ -64,7 +64,7 @@ def test_notebook_is_stored_executed(path):
 
 
 def test_readme_is_the_index():
-    assert (ROOT / "README.md").read_text(encoding="utf-8") == readme.readme(), "run `python tests/tools/readme.py`"
+    assert (ROOT / "README.md").read_text(encoding="utf-8") == readme.readme(), "run `python tests/tools/export.py`"
 
 
 @pytest.mark.parametrize("module", MODULES)

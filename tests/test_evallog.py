@@ -249,3 +249,9 @@ def test_records_without_a_model_among_others_with_one_are_not_lost(tmp_path):
     path = tmp_path / "counts.jsonl"
     path.write_text('{"model": "m", "problem": "a", "n_correct": 1, "n_samples": 2}\n{"problem": "b", "n_correct": 2, "n_samples": 2}\n')
     with pytest.raises(LogError, match="counts.*: model missing: 1 of 2 problems have none"): read_logs([path])
+
+
+def test_tables_carry_their_warnings(logs):
+    path, options, _ = logs["counts.csv"]
+    assert read_log(path, **options).attrs["warnings"] == []
+    assert read_logs([path], **options)["base"].attrs == dict(format="csv", warnings=[])

@@ -3,7 +3,10 @@
 """Evaluation logs of language models, from many tools, to one table: problem, n_correct, n_samples"""
 from typing import Any
 from dataclasses import dataclass
-__all__ = ['LINE_LIMIT', 'COLUMNS', 'FORMATS', 'MOST_SAMPLES', 'WHOLE', 'LogError', 'Format', 'read_log', 'read_logs', 'read_steps']
+__all__ = ['LINE_LIMIT', 'COLUMNS', 'FORMATS', 'MOST_SAMPLES', 'WHOLE', 'printable', 'LogError', 'Format', 'read_log', 'read_logs', 'read_steps']
+
+def printable(text):
+    """A text, or a name from a log, as a terminal may show it: what is not printable is escaped, as `repr` does."""
 
 class LogError(ValueError):
     """Something is wrong with a log: where it is (None if yet to be filled in), of what kind it is, and what was wanted."""
@@ -34,10 +37,11 @@ MOST_SAMPLES = 1000000
 WHOLE: tuple
 
 def read_log(path, format='auto', key=None, correct=None, threshold=None, skipped=None, progress=...):
-    """`DataFrame` with a row for each problem: problem, n_correct, n_samples, and first model if the log names models. Raises `LogError`."""
+    """`DataFrame` with a row for each problem: problem, n_correct, n_samples, and first model if the log names models; `attrs["warnings"]` is a list of sentences
+on what to bear in mind. Raises `LogError`."""
 
 def read_logs(paths, labels=None, **kwargs) -> dict:
-    """Counts of each model, merged over its logs."""
+    """Counts of each model, merged over its logs; `attrs` as of `read_log`."""
 
 def read_steps(path, skipped=None, progress=...):
     """`DataFrame` with a row for each problem: length (tokens or steps), log_likelihood, least_log_likelihood, in nats."""

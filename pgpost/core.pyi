@@ -40,9 +40,7 @@ def check_fields(part, kind: type):
 
 def forget_patched(namespace):
     """Remove the names that `patch` leaves behind as None: a method cannot be imported without its class."""
-
-def compiled(loop):
-    """The `loop` compiled by numba, or None where there is no numba (extra `compiled`) that works."""
+compiled: Any
 
 class or_compiled:
     """A function in numpy that may have a loop as its twin, and is that loop where it can be compiled."""

@@ -1,4 +1,4 @@
-"The calculators against their formulas, and the guarantees on runs."
+"The calculators against their formulas, and the guarantees on runs. Covers bounds, task, behavior."
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st

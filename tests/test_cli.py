@@ -1,4 +1,4 @@
-"The `pgpost` command, as a user runs it."
+"The `pgpost` command, as a user runs it. Covers cli, experiment."
 import json
 import os
 import signal

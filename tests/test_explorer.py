@@ -1,4 +1,4 @@
-"What the explorer draws, against the calculators: read back from the picture and from a browser."
+"What the explorer draws, against the calculators: read back from the picture and from a browser. Covers explorer."
 import json
 import re
 import sys

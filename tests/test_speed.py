@@ -1,4 +1,4 @@
-"What is fast is equal to what is plain."
+"What is fast is equal to what is plain. Covers policy, task, experiment."
 import os
 import signal
 import threading

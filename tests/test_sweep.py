@@ -1,4 +1,4 @@
-"Sweeps: bit-exact tables wherever they are made, a store that survives kills, and no run computed twice."
+"Sweeps: bit-exact tables wherever they are made, a store that survives kills, and no run computed twice. Covers sweep, cli."
 import ast
 import contextlib
 import hashlib
@@ -551,7 +551,7 @@ def test_packages_and_what_lies_beside_a_module(tmp_path, monkeypatch):
                        "p/sub/d": "import importlib\nimportlib.import_module('p.e')", "p/d": "x = [", "p/e": "", "p/f": "", "q": "", "lone": "import q, p.b, os, numpy, pgpost.task"}.items():
         (tmp_path / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / f"{name}.py").write_text(text)
-    with pytest.raises(CodeError, match=f"p.d has no source to read: '\\[' was never closed"): _sources("p.a")
+    with pytest.raises(CodeError, match="p.d has no source to read: '\\[' was never closed"): _sources("p.a")
     (tmp_path / "p/d.py").write_text("")
     importlib.invalidate_caches()
     assert _sources("p.a").keys() == {"p", "p.a", "p.b", "p.sub", "p.sub.c", "p.d", "p.sub.d", "p.e"}

@@ -1,4 +1,4 @@
-"The measured theorems: what is read off a run, what must not pass, and the commands."
+"The measured theorems: what is read off a run, what must not pass, and the commands. Covers theorem, experiment, online, plot, cli."
 import json
 import os
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"Guarantees that hold on every run, step sizes against hand computation, and reproducibility."
+"Guarantees that hold on every run, step sizes against hand computation, and reproducibility. Covers stepsize, task, train."
 from functools import partial
 
 import numpy as np

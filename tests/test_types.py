@@ -1,4 +1,4 @@
-"What type checkers and editors are told of the package: covers the stubs of all notebooks."
+"What type checkers and editors are told of the package. Covers all notebooks."
 import importlib
 import os
 import re

@@ -37,7 +37,7 @@ from typing import NamedTuple, get_type_hints
 import numpy as np
 import pgpost
 from fastcore.basics import patch
-from .core import check_integer
+from .core import check_integer, forget_patched
 from threadpoolctl import threadpool_limits
 
 # %% ../nbs/10_sweep.ipynb #b03129fc
@@ -735,3 +735,6 @@ def read_sweep(
         _check_parameters(fn, settings)
     except (TypeError, ValueError) as error: raise ValueError(f"{path}: {error}") from error
     return fn, settings
+
+# %% ../nbs/10_sweep.ipynb #fa10cad1
+forget_patched(globals())

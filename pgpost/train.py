@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 from fastcore.basics import patch
 from .behavior import Behavior, OnPolicy, TeacherForced
-from .core import check_choice, check_integer, check_type
+from .core import check_choice, check_integer, check_type, forget_patched
 from .policy import LinearPolicy
 from .reward import Ledger, Outcome, Process, Reward
 from .stepsize import StepSize
@@ -241,3 +241,6 @@ def post_train(
     if reward in ("outcome", "process"): reward = Outcome() if reward == "outcome" else Process()
     elif not isinstance(reward, Reward): raise ValueError(f"reward must be 'outcome', 'process' or a Reward, got {reward!r}")
     return train(task, policy, behavior, reward, **kwargs)
+
+# %% ../nbs/06_train.ipynb #3c6572fe
+forget_patched(globals())

@@ -74,6 +74,7 @@ class Figure1:
 
     @cached_property
     def _held_out(self):
+        "Contexts that no run sees, and the paths of their correct responses."
         x = self.task.contexts(self.test_size, np.random.default_rng(self._seeds["test"]))
         return x, self.task.path(x)
 
@@ -179,10 +180,10 @@ def _one_by_one(setting, base, progress):
 # %% ../nbs/12_experiment.ipynb #8e850f17
 @patch
 def run(self:Figure1,
-    progress=False,  # show progress bars: `True`, or a callable like `tqdm`, which is given `desc` and, if parallel, `position`, and has to be importable then
+    progress=False,  # show progress bars: `True`, or a callable like `tqdm`, which is given a `desc`; if parallel, importable and given a `position`
     parallel: bool = False,  # post-train with both rewards at once, in two processes; in a script that needs `if __name__ == "__main__"`
 ) -> Figure1Result:
-    "Train the base policy, then post-train it with either reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` if a run with a reward fails."
+    "Train the base policy, then post-train it with either reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` on an error."
     start = perf_counter()
     base = self.base_run(progress)
     result = Figure1Result(self, base, seconds=dict(base=perf_counter() - start))
@@ -341,8 +342,10 @@ def run(self:Figure2,
     progress=False,  # show a progress bar: `True`, or a callable like `tqdm` that wraps the iterable of phases
 ) -> Figure2Result:
     "Train phase by phase. Raises `ExperimentInterrupted`, with the complete phases, on Ctrl-C."
-    training, (x, path) = self._training(), self._test()
-    policy, state = LinearPolicy(self.task.encoder), 0.
+    training = self._training()
+    x, path = self._test()
+    policy = LinearPolicy(self.task.encoder)
+    state = 0.
     result = Figure2Result(self, {0: policy.log_likelihood(x, path)})
     try:
         for seed in progress_bar(progress, "phase")(self._seeds["steps"].spawn(self.phases)):

@@ -176,7 +176,8 @@ def train(
     group = reward.group_size or 1
     if batch_size % group: raise ValueError(f"batch_size must be a multiple of the group size {group} of the reward, got {batch_size}")
     if iterate not in ITERATES: raise ValueError(f"iterate must be one of {', '.join(ITERATES)}, got {iterate!r}")
-    rng, n = np.random.default_rng(rng), policy.replicates * batch_size
+    n = policy.replicates * batch_size
+    rng = np.random.default_rng(rng)
     held_out, choice = rng.spawn(2)  # draws of their own: what is evaluated or kept does not change the run
     evaluate = evaluate or held_out_error(task, rng=held_out)
     run = Run(policy, stepsize.init(policy.W))

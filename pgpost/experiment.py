@@ -17,7 +17,7 @@ from warnings import warn
 
 import numpy as np
 from fastcore.basics import patch
-from .features import check_integer
+from .core import check_between, check_choice, check_integer
 from .policy import LinearPolicy
 from .quantile import coverage_profile, likelihood_quantile
 from .reward import Outcome, Process
@@ -56,11 +56,11 @@ class Figure1:
     off_support: float = 1e-12  # a center whose base likelihood is below is off the base model's support
 
     def __post_init__(self):
-        if self.rewards not in CONVENTIONS: raise ValueError(f"rewards must be one of {', '.join(CONVENTIONS)}, got {self.rewards!r}")
-        if self.optimizer not in OPTIMIZERS: raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        check_choice("rewards", self.rewards, CONVENTIONS)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
         for name in "seed", "steps", "base_steps": check_integer(name, getattr(self, name), 0)
         for name in "base_batch_size", "batch_size", "test_size", "every": check_integer(name, getattr(self, name), 1)
-        if not 0 < self.off_support < 1: raise ValueError(f"off_support is a likelihood strictly between 0 and 1, got {self.off_support}")
+        check_between("off_support", self.off_support, 0, 1)
 
     def __getstate__(self): return asdict(self)  # other processes make for themselves what is cached
 
@@ -292,7 +292,7 @@ class Figure2:
     test_size: int = 16384  # fresh contexts, on which likelihoods are measured
 
     def __post_init__(self):
-        if self.optimizer not in PHASES: raise ValueError(f"optimizer must be one of {', '.join(PHASES)}, got {self.optimizer!r}")
+        check_choice("optimizer", self.optimizer, PHASES)
         for name in "seed", "phases": check_integer(name, getattr(self, name), 0)
         for name in "phase_steps", "samples", "batch_size", "test_size": check_integer(name, getattr(self, name), 1)
 

@@ -7,6 +7,7 @@ __all__ = ['perceptron', 'banditron']
 
 # %% ../nbs/11_online.ipynb #1bb18da2
 import numpy as np
+from .core import check_between
 
 # %% ../nbs/11_online.ipynb #a129d08a
 def _check_rounds(x, y, k):
@@ -47,7 +48,7 @@ def banditron(
 ) -> tuple:  # booleans, shape (T, R) each: whether the prediction, and whether the label that was played, was wrong
     "The mistakes of the Banditron, which learns only whether the label that it played was right."
     _check_rounds(x, y, k)
-    if not 0 < explore < 1: raise ValueError(f"explore must lie strictly between 0 and 1, got {explore}")
+    check_between("explore", explore, 0, 1)
     rng = np.random.default_rng(rng)
     T, R, d = x.shape
     replicate = np.arange(R)

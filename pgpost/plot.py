@@ -16,6 +16,8 @@ from cycler import cycler
 from matplotlib.colors import Normalize
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from .evallog import printable
+
 # %% ../nbs/14_plot.ipynb #88164127
 PALETTE = {"outcome": "#0173b2", "process": "#de8f05", "base": "#666666", "SGD": "#009e73", "SGD, constant step": "#cc3311",
            "SGD, squared step": "#332288", "Banditron": "#56b4e9", "perceptron": "#592f0d"}
@@ -175,6 +177,10 @@ def draw_claims(
     return fig
 
 # %% ../nbs/14_plot.ipynb #3e5e3a39
+def _literal(name):
+    "The name of a model as matplotlib shows it unchanged."
+    return printable(name).replace("$", r"\$")
+
 def draw_quantiles(
     table,  # rows with model, eps, quantile, low, high: tables of `CountQuantile.table` with a column for the model
     floor,  # likelihood at which the logarithmic axis ends
@@ -186,7 +192,7 @@ def draw_quantiles(
         for model, t in table.groupby("model", sort=False):
             style = dict(color=PALETTE["base"]) if model == "base" else next(styles)
             drawn = t[["quantile", "low", "high"]].clip(lower=floor)
-            left.plot(t.eps, drawn["quantile"], **style, label=model)
+            left.plot(t.eps, drawn["quantile"], **style, label=_literal(model))
             left.fill_between(t.eps, drawn.low, drawn.high, color=style["color"], alpha=.2, lw=0)
             right.plot(t["quantile"], t.eps, **style, label=model)
             right.fill_betweenx(t.eps, t.low, t.high, color=style["color"], alpha=.2, lw=0)

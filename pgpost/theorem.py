@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from .behavior import BestOf, Frozen, ImportanceWeighted, OnPolicy, SequenceMixture, StepwiseBestOf, TeacherForced, TokenMixture, Uniform
 from .bounds import path_bound
+from .core import check_between, check_choice
 from .online import banditron, perceptron
 from .policy import LinearPolicy
 from .reward import Outcome, Process
@@ -65,9 +66,10 @@ class Setting:
     seed: int = 0
 
     def __post_init__(self):
-        for name, known in dict(algorithm=ALGORITHMS, instance=INSTANCES, stepsize=STEPSIZES).items():
-            if getattr(self, name) not in known: raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        if self.target is not None and not 0 < self.target < 1: raise ValueError(f"target must lie strictly between 0 and 1, got {self.target}")
+        check_choice("algorithm", self.algorithm, ALGORITHMS)
+        check_choice("instance", self.instance, INSTANCES)
+        check_choice("stepsize", self.stepsize, STEPSIZES)
+        if self.target is not None: check_between("target", self.target, 0, 1)
 
     @property
     def p(self):
@@ -443,12 +445,13 @@ def measure_claims(
     store=None,  # a `Store`, or the path of one; in memory only if None
     executor=None,  # as of `concurrent.futures`; one after the other in this process if None
     progress=True,  # show a progress bar: `True`, `False` or a callable like `tqdm`
+    any_code=False,  # also take rows that other code computed, see `Store.fill`
 ) -> tuple:  # the results, a row for each claim, see `compare`, and the points that they are read from, see `Claim.points`
     "Run the sweeps of all claims and compare what is measured with what is predicted."
     sweeps = [settings_of(claim, quick) for claim in claims]
     with nullcontext(store) if isinstance(store, Store) else Store(":memory:" if store is None else store) as store:
-        run_sweep(run, list(chain(*sweeps)), store, executor, progress)
-        tables = [run_sweep(run, sweep, store, progress=False) for sweep in sweeps]
+        run_sweep(run, list(chain(*sweeps)), store, executor, progress, any_code=any_code)
+        tables = [run_sweep(run, sweep, store, progress=False, any_code=any_code) for sweep in sweeps]
     results = [compare(claim, table) for claim, table in zip(claims, tables)]
     points = [claim.points(table) for claim, table in zip(claims, tables)]
     return pd.DataFrame(results), pd.concat(points, ignore_index=True)

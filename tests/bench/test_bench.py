@@ -41,7 +41,7 @@ def ours(figure, name, rewards="zero-one", N=128, steps=100):
 def in_numpy(call, steps):
     "The same without compiled loops."
     def run():
-        with patch("pgpost.features.compiled", lambda loop: None), patch("pgpost.policy.compiled", lambda loop: None): call()
+        with patch("pgpost.core.compiled", lambda loop: None): call()
     return run, steps
 
 

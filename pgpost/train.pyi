@@ -31,12 +31,11 @@ class Run:
     def average_error(self):
         """Average of 1 - p(y*|x) over the iterates so far: the expected error of a random one."""
 
-    @property
+    def recorded(self, evaluate) -> Run:
+        """The same run with a row for now in its history."""
+
     def history(self):
         """The history as a tidy `DataFrame`: step, queries, labels, average_error, and what was evaluated."""
-
-    def recorded(self, evaluate):
-        """The same run with a row for now in its history."""
 
 def held_out_error(task, n=1024, rng=None):
     """A function that evaluates the error 1 - mean p(y*|x) of a policy on `n` contexts drawn now."""

@@ -14,9 +14,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from browser import browser, resize
+from browser import resize
+from pages import NBS, html_name, rendered
 from processes import start
-from test_site import NBS, html_name, rendered
 
 pytestmark = pytest.mark.slow
 PATIENCE = 300  # seconds before a condition counts as not met; far longer than anything takes

@@ -239,7 +239,7 @@ def test_steps_that_are_wrong(content, message, tmp_path):
 
 
 def test_damaged_logs_give_clean_errors(logs, tmp_path):
-    "A small version of `python tests/fuzz_evallog.py`: whatever happens to the bytes, a table of possible counts or a `LogError` comes out."
+    "A small version of `python tests/helpers/fuzz_evallog.py`: whatever happens to the bytes, a table of possible counts or a `LogError` comes out."
     seen = Counter(outcome(path, options, tmp_path / f"x{path.suffix}", content) for path, options, _ in logs.values()
                    for content in mutations(path.read_bytes(), 15, np.random.default_rng(0)))
     assert seen["table"] > 0 and seen["error"] > 0 and set(seen) == {"table", "error"}
@@ -249,3 +249,9 @@ def test_records_without_a_model_among_others_with_one_are_not_lost(tmp_path):
     path = tmp_path / "counts.jsonl"
     path.write_text('{"model": "m", "problem": "a", "n_correct": 1, "n_samples": 2}\n{"problem": "b", "n_correct": 2, "n_samples": 2}\n')
     with pytest.raises(LogError, match="counts.*: model missing: 1 of 2 problems have none"): read_logs([path])
+
+
+def test_tables_carry_their_warnings(logs):
+    path, options, _ = logs["counts.csv"]
+    assert read_log(path, **options).attrs["warnings"] == []
+    assert read_logs([path], **options)["base"].attrs == dict(format="csv", warnings=[])

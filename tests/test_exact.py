@@ -116,6 +116,14 @@ def test_cycles_of_many_lengths_occur():
     assert {1, 2, 3, 60} <= periods
 
 
+def test_names_that_moved_are_still_where_they_were():
+    "For one version: see CHANGELOG.md."
+    from pgpost import core, features, path
+    assert features.Path is path.Path and features.check_integer is core.check_integer and features.compiled is core.compiled
+    some = LastToken(2, 3).path(np.array([[0, 1], [2, 2]]))
+    assert (some.owner == some.row_of_step).all() and list(some.owner) == [0, 0, 1, 1]
+
+
 # one context, few tokens: every law is known exactly
 K, LENGTH = 3, 3
 

@@ -1,9 +1,9 @@
-"README.md is the index notebook as Markdown. `python tests/readme.py` writes it; a test keeps the two in step."
+"README.md is the index notebook as Markdown. `python tests/tools/readme.py` writes it; a test keeps the two in step."
 import json
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def readme() -> str:

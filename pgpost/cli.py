@@ -17,14 +17,16 @@ from collections import Counter
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
+from glob import glob, has_magic
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import click
 import pgpost
-from .evallog import FORMATS, LogError, printable, read_logs, read_steps
+from .evallog import FORMATS, LogError, natural_order, printable, read_logs, read_steps
 
 # %% ../nbs/15_cli.ipynb #4dafe506
 @contextmanager
@@ -386,15 +388,17 @@ def theorems(out, quick, any_code):
           f"or within {theorem.TOLERANCE} of the measured one.")
     print(f"{perf_counter() - start:.1f} seconds; tables and figures are in {folder.path}")
 
-# %% ../nbs/15_cli.ipynb #6b8c7a21
+# %% ../nbs/15_cli.ipynb #ba18ed5a
 _LOG_OPTIONS = [
     click.argument("logs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="LOG..."),
-    _option("--label", type=_List(click.STRING), metavar="A,B", help="a name for each log, or one for all; default: its file name, or its column 'model'"),
+    _option("--label", type=_List(click.STRING), metavar="A,B", help="""one name for all logs, or a name for each; default: its file name, or its column 'model',
+            or the name of the folder, if its logs are on the same problems"""),
     _option("--format", type=click.Choice(["auto", *FORMATS]), default="auto", help="tool that wrote the logs; auto: told by the content"),
-    _option("--key", metavar="K", help="field that names the problem, a.b for nested ones, a,b for two"),
-    _option("--correct", metavar="C", help="field with the verdict; lm-eval: metric or metric,filter; inspect: scorer; evalplus: plus_status"),
+    _option("--key", metavar="K", help="field that names the problem, a.b for nested ones, a,b for two; several records of a problem are then its samples"),
+    _option("--correct", metavar="C", help="field with the verdict; lm-eval: metric or metric,filter; inspect: scorer or scorer.part; evalplus: plus_status"),
     _option("--threshold", type=_Number(), metavar="T", help="least verdict that counts as correct, for rewards other than 0 and 1"),
     _option("--skip-invalid", is_flag=True, help="leave out invalid records, and say how many of what kind"),
+    _option("--errors-wrong", is_flag=True, help="inspect: count samples that ended in an error or at a limit, without a score, as wrong"),
     _option("--chance", type=_Number(0, 1), metavar="G", help="""likelihood of a correct answer by guessing, such as 0.25 with four choices:
             problems count as solved if their counts exceed it"""),
     _option("--confidence", type=_Number(0, 1), default=.95, metavar="P", help="of the band, for the whole curve"),
@@ -406,15 +410,21 @@ def _reads_logs(command):
     for option in reversed(_LOG_OPTIONS): command = option(command)
     return command
 
-# %% ../nbs/15_cli.ipynb #abb9a01f
+# %% ../nbs/15_cli.ipynb #871d00e5
+def _matching(log):
+    "The files that a pattern matches, where the shell has not seen to it; a path as it is."
+    if log.exists() or not has_magic(str(log)): return [log]
+    return sorted(map(Path, glob(str(log), recursive=True)), key=natural_order) or [log]
+
 def _read(logs, label, skip_invalid, **how):
     "Counts of each model, and the number of invalid records by kind."
     from tqdm import tqdm
-    if label and len(label) not in (1, len(logs)):
-        raise click.BadParameter(f"{len(logs)} names are wanted, one for each log, or one for all, got {len(label)}.", param_hint="'--label'")
+    paths = list(chain.from_iterable(map(_matching, logs)))
+    if label and len(label) not in (1, len(paths)):
+        raise click.BadParameter(f"one name for all logs is wanted, or {len(paths)} names, one for each, got {len(label)}.", param_hint="'--label'")
     skipped = Counter() if skip_invalid else None
     bar = partial(tqdm, unit="B", unit_scale=True, leave=False, disable=None)
-    return read_logs(logs, label, skipped=skipped, progress=bar, **how), skipped
+    return read_logs(paths, label, skipped=skipped, progress=bar, **how), skipped
 
 def _say(report, as_json): print(json.dumps(report.to_dict(), indent=2, allow_nan=False) if as_json else report)
 
@@ -434,7 +444,7 @@ def _quantile_results(models, confidence):
             "quantile.csv": curves[["model", *curves.columns[:-1]]],
             "counts.csv": counts[["model", "problem", "n_correct", "n_samples"]]}
 
-# %% ../nbs/15_cli.ipynb #5126055e
+# %% ../nbs/15_cli.ipynb #03e82fcf
 @commands.command()
 @_reads_logs
 @_option("--eps", type=_List(_Number(0, 1)), default="0.01,0.02,0.05,0.1,0.2,0.5", metavar="E,E", help="fractions of problems left out")
@@ -442,7 +452,7 @@ def _quantile_results(models, confidence):
 def quantile(eps, out, as_json, confidence, chance, **logs):
     """Likelihood quantiles of models from their evaluation logs.
 
-    LOG is an evaluation log of a tool named under --format, or a csv with the columns problem, n_correct, n_samples, and model where it holds several; logs with the same label are added up. Prints the likelihood quantile with a band that
+    LOG is an evaluation log of a tool named under --format, or a csv with the columns problem, n_correct, n_samples, and model where it holds several, compressed or not; or a folder of logs. Logs with the same label are added up. Prints the likelihood quantile with a band that
     needs no assumption on the problems, pass@k, and, of two models, what the second gained and lost. --out writes a figure and the tables behind it.
     """
     with OutputFolder(out, QUANTILE_FILES) if out else nullcontext() as folder:
@@ -453,7 +463,7 @@ def quantile(eps, out, as_json, confidence, chance, **logs):
     _say(report, as_json)
     if folder and not as_json: print(f"figure and tables are in {folder.path}")
 
-# %% ../nbs/15_cli.ipynb #12332e6a
+# %% ../nbs/15_cli.ipynb #fb4b4b4d
 @commands.command()
 @_reads_logs
 @_option("--eps", type=_Number(0, 1), required=True, metavar="E", help="fraction of problems that may be left out")
@@ -463,7 +473,7 @@ def quantile(eps, out, as_json, confidence, chance, **logs):
 def budget(eps, target_error, steps, as_json, confidence, chance, **logs):
     """Samples and queries that outcome and process rewards need, from evaluation logs.
 
-    LOG is an evaluation log of a tool named under --format, or a csv with the columns problem, n_correct, n_samples, and model where it holds several.
+    LOG is an evaluation log of a tool named under --format, or a csv with the columns problem, n_correct, n_samples, and model where it holds several, compressed or not; or a folder of logs.
     """
     from pgpost.report import budget_report, target_of
     try: target = target_of(eps, target_error)

@@ -224,7 +224,8 @@ def _few(c, n):
     if most > 3: return
     a, weight = _mixture(c, n, iterations=50, gap=0)
     limits = ", ".join("pass@{} from {:.2f} to {:.2f}".format(m, *_pass_limits(a, weight, most, m)) for m in (2 * most, 16 * most))
-    told = "one sample a problem tells the mean likelihood and nothing of its spread" if most == 1 else f"{most} samples a problem tell {most} moments of the likelihood"
+    told = f"{most} samples a problem tell {most} moments of the likelihood" if most > 1 else \
+        "one sample a problem tells the mean likelihood and nothing of its spread"
     yield f"{told}: however many problems there are, this leaves open {limits}, and the likelihood quantile within its band"
 
 # %% ../nbs/07_quantile.ipynb #fe820c4f

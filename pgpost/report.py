@@ -152,7 +152,7 @@ def _pass_text(row):
 def _guessing_text(guess, confidence):
     "What guessing explains."
     yield (f"  not above chance: {len(guess['not_above'])} ({_some(guess['not_above'])}); "
-           f"each is tested by itself, and one of {1 / (1 - confidence):.3g} that are guessed passes")
+           f"each is tested by itself, and at most one of {1 / (1 - confidence):.3g} that are guessed passes")
     yield (f"  share of problems with a likelihood of at most {guess['chance']:g}: {guess['share']:.3g}, "
            f"{100 * confidence:g}% band {guess['low']:.3g} to {guess['high']:.3g}")
 

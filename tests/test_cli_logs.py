@@ -146,7 +146,7 @@ def test_budget_for_both_rewards(tmp_path):
 
 @pytest.mark.parametrize("args, message", [
     (["quantile"], "Missing argument 'LOG...'"),
-    (["quantile", "{log}", "--label", "a,b"], "'--label': 1 names are wanted, one for each log"),
+    (["quantile", "{log}", "--label", "a,b"], "'--label': one name for all logs is wanted, or 1 names, one for each, got 2"),
     (["quantile", "{log}", "--label", "a,,"], "'--label': texts separated by commas are wanted"),
     (["quantile", "{log}", "--eps", "0.1,1.5"], "'--eps': 1.5 is not in the range 0<x<1"),
     (["quantile", "{log}", "--eps", "few"], "'--eps': 'few' is not a valid number"),
@@ -158,7 +158,8 @@ def test_budget_for_both_rewards(tmp_path):
     (["quantile", "{log}", "{log}"], "duplicated samples"),
     (["quantile", "{semicolons}"], "(is the separator a comma?)"),
     (["quantile", "{empty}"], "empty"),
-    (["quantile", "{folder}"], "a folder"),
+    (["quantile", "{folder}/none"], "no such file"),
+    (["quantile", "{folder}/*.parquet"], "no such file"),
     (["quantile", "{missing}", "--out", "{out}"], "no such file"),
     (["quantile", "{log}", "--out", "{folder}"], "holds other files"),
     (["budget", "{log}"], "Missing option '--eps'"),
@@ -332,3 +333,23 @@ def test_help_is_quick_and_light():
     for command in "quantile", "budget":
         assert "a csv with the columns problem, n_correct, n_samples, and model where it holds several" in " ".join(pgpost(command, "--help").stdout.split())
     assert "--skip-invalid" in pgpost("quantile", "--help").stdout and "--target-error" in pgpost("budget", "--help").stdout
+
+
+def test_folders_globs_and_one_label(tmp_path):
+    for seed in range(3): (tmp_path / f"s{seed}.jsonl").write_text("".join(json.dumps(dict(idx=i, question=f"q{i}", score=[i == seed])) + "\n" for i in range(3)))
+    (tmp_path / "README.md").write_text("# Seeds")
+    def models(*args): return json.loads(pgpost("quantile", *args, "--json").stdout)["models"]
+    assert list(models(tmp_path / "*.jsonl")) == ["s0", "s1", "s2"] and list(models(tmp_path)) == [tmp_path.name]
+    for args in [tmp_path], [tmp_path / "s*.jsonl"], [tmp_path / f"s{seed}.jsonl" for seed in range(3)]:
+        (row,) = models(*args, "--label", "m").values()
+        assert row["n_samples"] == [3, 3] and row["correct"] == 3
+
+
+def test_samples_that_ended_in_an_error(tmp_path):
+    samples = [dict(id="a", epoch=1, scores=dict(match=dict(value="C"))), dict(id="a", epoch=2, error=dict(message="RuntimeError"), scores={})]
+    (tmp_path / "log.json").write_text(json.dumps(dict(samples=samples)))
+    strict = pgpost("quantile", tmp_path / "log.json")
+    assert strict.returncode == 2 and "--skip-invalid leaves such samples out, --errors-wrong counts them as wrong" in strict.stderr
+    for option, answers in ("--skip-invalid", 1), ("--errors-wrong", 2):
+        (row,) = json.loads(pgpost("quantile", tmp_path / "log.json", option, "--json").stdout)["models"].values()
+        assert (row["correct"], row["answers"]) == (1, answers)

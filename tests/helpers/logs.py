@@ -1,6 +1,7 @@
 "Evaluation logs in the shapes of the tools that write them. `write(folder)` makes one of each; they all say the same."
+import gzip
 import json
-import zipfile
+import sys
 from pathlib import Path
 
 VERDICTS = {"a/0": [1, 0, 1], "a/1": [0, 0, 0]}  # problem and its sampled answers, in all logs but where a tool keeps one answer a file
@@ -19,6 +20,11 @@ def evalplus():
     entries = {p: [dict(task_id=p, solution=f"def f(): return {i}", base_status="pass" if v else "fail", plus_status="pass" if v and i else "timeout",
                         base_fail_tests=[], plus_fail_tests=[]) for i, v in enumerate(vs)] for p, vs in VERDICTS.items()}
     return json.dumps(dict(date="2024-05-01 10:00", hash="fe585eb4df8c88d844eeb463ea4d0302", eval=entries, pass_at_k={"base": {"pass@1": .33}}))
+
+
+def evalplus_0_1():
+    statuses = {p: [["success" if v else "failed", [v]] for v in vs] for p, vs in VERDICTS.items()}
+    return json.dumps(dict(date="2023-10-17 15:24", hash="8b495caa4e85fcb23a2936e37aedebbc", eval={p: dict(nfiles=len(s), base=s, plus=s) for p, s in statuses.items()}))
 
 
 def bigcodebench():
@@ -50,8 +56,9 @@ def inspect_json():
 
 def inspect_eval(path, zstd=True):
     "A zip with a member for each sample, compressed with zstd as recent versions do."
-    if zstd: import zipfile_zstd  # noqa: F401
-    with zipfile.ZipFile(path, "w", getattr(zipfile, "ZIP_ZSTANDARD", 93) if zstd else zipfile.ZIP_DEFLATED) as file:
+    if zstd and sys.version_info < (3, 14): from backports.zstd import zipfile
+    else: import zipfile
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_ZSTANDARD if zstd else zipfile.ZIP_DEFLATED) as file:
         file.writestr("_journal/start.json", json.dumps(dict(version=2, eval={}, plan={})))
         for s in inspect_samples(): file.writestr(f"samples/{s['id'].replace('/', '_')}_epoch_{s['epoch']}.json", json.dumps(s))
         file.writestr("header.json", json.dumps(dict(version=2, status="success", eval={})))
@@ -64,6 +71,14 @@ def verl(): return dump(dict(input=p, output=f"... {i}", gts="4", score=1. if v 
 
 
 def verl_uid(): return dump(dict(uid=p, input="the same prompt", output=f"... {i}", gts="4", score=.9 if v else .1, step=10) for p, i, v in samples())
+
+
+def verifiers():
+    return dump({"id": p, "prompt": [dict(content="...", role="user")], "completion": [dict(content=f"... {i}", role="assistant")], "task": "default", "generation_ms": 14311.1,
+                 "info": {}, "answer": "4", "reward": float(v), "total_tool_calls": 2.0} for p, i, v in samples())
+
+
+def packed(path): path.write_bytes(gzip.compress(humaneval().encode()))
 
 
 def trl(path):
@@ -84,6 +99,7 @@ STANDARD = [["a/0", 2, 3], ["a/1", 0, 3]]
 LOGS = {
     "humaneval_results.jsonl": (humaneval, {}, STANDARD),
     "evalplus_eval_results.json": (evalplus, {}, STANDARD),
+    "samples_eval_results.json": (evalplus_0_1, {}, STANDARD),
     "bigcodebench_eval_results.json": (bigcodebench, {}, STANDARD),
     "livecodebench_eval_all.json": (livecodebench, {}, STANDARD),
     "samples_gsm8k_2025-01-01.jsonl": (lm_eval, dict(correct="exact_match,strict-match"), [["0", 1, 1], ["1", 0, 1]]),
@@ -92,6 +108,8 @@ LOGS = {
     "test_cot_seed0.jsonl": (qwen_math, {}, STANDARD),
     "10.jsonl": (verl, {}, STANDARD),
     "11.jsonl": (verl_uid, dict(threshold=.5), STANDARD),
+    "results.jsonl": (verifiers, {}, STANDARD),
+    "packed_results.jsonl.gz": (packed, {}, STANDARD),
     "completions_00010.parquet": (trl, dict(correct="accuracy_reward"), [["10 / a/0", 2, 3], ["10 / a/1", 0, 3]]),
     "counts.csv": (counts, {}, [["base", "a/0", 2, 3], ["base", "a/1", 0, 3]]),
     "answers.csv": (answers_csv, dict(key="problem", correct="correct"), STANDARD),
@@ -102,6 +120,6 @@ def write(folder):
     "Write all logs, and return for each its path, the options to read it, and what is in it."
     for name, (make, _, _) in LOGS.items():
         path = Path(folder, name)
-        if make in (trl, inspect_eval): make(path)
+        if make in (trl, inspect_eval, packed): make(path)
         else: path.write_text(make(), encoding="utf-8")
     return [(Path(folder, name), options, content) for name, (_, options, content) in LOGS.items()]

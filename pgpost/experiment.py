@@ -17,7 +17,7 @@ from warnings import warn
 
 import numpy as np
 from fastcore.basics import patch
-from .core import check_between, check_choice, check_integer
+from .core import check_between, check_choice, check_integer, forget_patched
 from .policy import LinearPolicy
 from .quantile import coverage_profile, likelihood_quantile
 from .reward import Outcome, Process
@@ -266,10 +266,11 @@ def _side_by_side(setting, base, progress):
 
 # %% ../nbs/12_experiment.ipynb #3104b7e6
 def figure1_row(
-    setting: Figure1,  # its fields, as a dict
+    setting: Figure1,  # or its fields, as a dict
 ) -> list:
     "One run of a sweep over settings of Figure 1: the row of its summary."
-    row = Figure1(**setting).run().summary()
+    if isinstance(setting, dict): setting = Figure1(**setting)
+    row = setting.run().summary()
     del row["seconds"]
     return [{"off_support_centers" if name == "off_support" else name: value for name, value in row.items()}]
 
@@ -382,10 +383,11 @@ def cdf(self:Figure2Result,
 
 # %% ../nbs/12_experiment.ipynb #16cdd67a
 def figure2_rows(
-    setting: Figure2,  # its fields, as a dict
+    setting: Figure2,  # or its fields, as a dict
 ) -> list:  # of dicts: step, eps, log_quantile (nats)
     "One run of a sweep over settings of Figure 2: the likelihood quantiles at 0.1 and 0.5."
-    return Figure2(**setting).run().quantiles([.1, .5]).to_dict("records")
+    if isinstance(setting, dict): setting = Figure2(**setting)
+    return setting.run().quantiles([.1, .5]).to_dict("records")
 
 # %% ../nbs/12_experiment.ipynb #5a5cc220
 def _ask_the_setting(self, name):
@@ -396,3 +398,6 @@ def _ask_the_setting(self, name):
     return value
 
 Figure1Result.__getattr__ = Figure2Result.__getattr__ = _ask_the_setting
+
+# %% ../nbs/12_experiment.ipynb #738e43b9
+forget_patched(globals())

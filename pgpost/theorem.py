@@ -128,10 +128,10 @@ def _check_path_bound(run, s):
 
 # %% ../nbs/13_theorem.ipynb #337de51b
 def measure(
-    setting: Setting,  # its fields, as a dict
+    setting: Setting,  # or its fields, as a dict
 ) -> list:  # of dicts
     "Run the replicates of a setting. A row for each: steps and queries (to the target if there is one), error, summed error, path sum."
-    s = Setting(**setting)
+    s = Setting(**setting) if isinstance(setting, dict) else setting
     run = _trained(s)
     bound = _check_path_bound(run, s)
     if s.target is None: steps, queries = run.steps, run.ledger.queries

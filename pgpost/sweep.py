@@ -197,7 +197,7 @@ def _source(spec, data=None):
     except (OSError, SyntaxError, ImportError) as error: raise CodeError(f"{spec.name} has no source to read: {error}") from error
 
 # %% ../nbs/10_sweep.ipynb #c715c9e2
-def _sources(module, loaded={}):
+def _sources(module, loaded={}):  # noqa: B006 (only read)
     "The sources of `module` and of all that it imports and that count, by name; as `loaded` has them, otherwise as the files do."
     root, found, ahead = _spec(module.partition(".")[0]), {}, [module]
     while ahead:
@@ -212,7 +212,7 @@ def _sources(module, loaded={}):
     return found
 
 # %% ../nbs/10_sweep.ipynb #f6eeff98
-def _code(fn, loaded={}):
+def _code(fn, loaded={}):  # noqa: B006 (only read)
     "The code of a run: pairs of a module and the hash of its source."
     return tuple(sorted((name, source.hash) for name, source in _sources(fn.__module__, loaded).items()))
 
@@ -314,7 +314,9 @@ class Store:
         self._unnamed = []  # functions of this process alone, whose rows are here
         with self._explained(): self._db = _connect(path)
         try: self._prepare()
-        except BaseException: self.close(); raise
+        except BaseException:
+            self.close()
+            raise
 
     def close(self):
         "Close the file."
@@ -719,7 +721,7 @@ def _settings(spec):
 # %% ../nbs/10_sweep.ipynb #5138ae6c
 def read_sweep(
     path,  # of the TOML file
-    experiments={},  # short names of runs: for each its `module:function`
+    experiments={},  # noqa: B006 (only read): short names of runs: for each its `module:function`
 ):
     "The function and the settings of a sweep file. Raises a `ValueError` that says what is wrong with it. Modules may lie beside it."
     try:

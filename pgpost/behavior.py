@@ -91,7 +91,9 @@ class Frozen(TokenBehavior):
     def __post_init__(self): check_type("q0", self.q0, LinearPolicy)
 
     @property
-    def policies(self): "The one policy, `q0`."; return self.q0,
+    def policies(self):
+        "The one policy, `q0`."
+        return self.q0,
 
     def log_q(self, correct):
         forward = self.q0.forward(correct.x, correct.path)
@@ -125,7 +127,9 @@ class Mixture(SequenceBehavior):
         check_between("the weight of the uniform policy", self.uniform, 0, 1)
 
     @property
-    def policies(self): "The one policy, `q0`."; return self.q0,
+    def policies(self):
+        "The one policy, `q0`."
+        return self.q0,
 
 # %% ../nbs/04_behavior.ipynb #6263448c
 class SequenceMixture(Mixture):
@@ -214,7 +218,9 @@ class ImportanceWeighted(Behavior):
         if not self.zeta >= 1: raise ValueError(f"zeta must be at least 1, got {self.zeta}")
 
     @property
-    def policies(self): "Those of `q`."; return self.q.policies
+    def policies(self):
+        "Those of `q`."
+        return self.q.policies
 
     def check_reward(self, reward):
         super().check_reward(reward)
@@ -259,7 +265,9 @@ class BestOf(Behavior):
         _check_fallback(self, SequenceBehavior, "log_likelihood", "log_q")
 
     @property
-    def policies(self): "Those of the fallback."; return self.q.policies
+    def policies(self):
+        "Those of the fallback."
+        return self.q.policies
 
     def propose(self, correct, reward, rng):
         self.check_kind(reward)
@@ -295,7 +303,9 @@ class StepwiseBestOf(Behavior):
         _check_fallback(self, TokenBehavior, "log_q")
 
     @property
-    def policies(self): "Those of the fallback."; return self.q.policies
+    def policies(self):
+        "Those of the fallback."
+        return self.q.policies
 
     def propose(self, correct, reward, rng):
         self.check_kind(reward)

@@ -7,7 +7,7 @@ __all__ = ['check_integer', 'check_between', 'check_choice', 'check_type', 'call
            'check_called', 'check_fields', 'progress_bar', 'forget_patched', 'compiled', 'or_compiled']
 
 # %% ../nbs/00_core.ipynb #d01d391d
-from abc import ABC, abstractmethod
+from abc import ABC
 from functools import cache, partial, update_wrapper
 from operator import index
 from textwrap import shorten

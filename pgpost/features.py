@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from fastcore.basics import patch
 from .core import Part, calls, check_integer, forget_patched, or_compiled
-from .core import compiled  # it lived here until version 0.2, as `Path` and `check_integer` did
+from .core import compiled  # noqa: F401 (it lived here until version 0.2, as `Path` and `check_integer` did)
 from .path import Path
 
 # %% ../nbs/00b_features.ipynb #d1a1a592
@@ -240,7 +240,9 @@ class Position(Encoder):
         check_integer("the number N of tokens in a response", self.N, 1)
 
     @property
-    def longest(self): "Every position has weights, up to the last."; return self.N
+    def longest(self):
+        "Every position has weights, up to the last."
+        return self.N
     @property
     def n_features(self): return self.N * self.d
     @property

@@ -35,7 +35,9 @@ class Path:
         return np.take(self.row, self.place)
 
     @property
-    def owner(self): "`row_of_step`, by its name until version 0.2."; return self.row_of_step
+    def owner(self):
+        "`row_of_step`, by its name until version 0.2."
+        return self.row_of_step
 
     @cached_property
     def _full_count(self): return (self.N - self.first + self.period - 1) // self.period  # of all N tokens

@@ -210,7 +210,9 @@ class Store:
         with _explained(path): self._db = _connect(path)
         try:
             with _explained(path): _prepare(self._db, path)
-        except BaseException: self.close(); raise
+        except BaseException:
+            self.close()
+            raise
 
     def close(self):
         "Close the file."
@@ -616,7 +618,7 @@ def _run_of(spec, experiments):
 
 def read_sweep(
     path,  # of the TOML file
-    experiments={},  # short names of runs: for each its `module:function`
+    experiments={},  # noqa: B006 (only read): short names of runs: for each its `module:function`
 ):
     "The function and the settings of a sweep file. Raises a `ValueError` that says what is wrong with it. Modules may lie beside it."
     try:

@@ -190,7 +190,9 @@ def test_skipping_goes_on_and_counts(tmp_path):
 
 
 def test_logs_of_one_model_are_added_up(tmp_path):
-    for seed, verdicts in enumerate([[1, 0], [1, 1]]): (tmp_path / f"seed{seed}.jsonl").write_text(json.dumps(dict(idx="a", score=verdicts)) + "\n" + json.dumps(dict(idx=seed, score=[0])))
+    for seed, verdicts in enumerate([[1, 0], [1, 1]]):
+        records = dict(idx="a", score=verdicts), dict(idx=seed, score=[0])
+        (tmp_path / f"seed{seed}.jsonl").write_text("\n".join(map(json.dumps, records)))
     (tmp_path / "counts.csv").write_text("problem,n_correct,n_samples\na,1,2\n")
     (tmp_path / "models.csv").write_text("model,problem,n_correct,n_samples\nm,a,1,2\nn,a,2,2\n")
     (tmp_path / "more.csv").write_text("model,problem,n_correct,n_samples\nm,a,4,4\n")
@@ -393,7 +395,7 @@ def test_inspect_samples_without_a_score(tmp_path):
 
 
 def test_inspect_parts_choices_and_grades(tmp_path):
-    def read(*values, name="s", options={}, **fields):
+    def read(*values, name="s", options={}, **fields):  # noqa: B006 (only read)
         return read_log(inspect_log(tmp_path / "log.json", [dict(id="a", epoch=i, scores={name: dict(value=v)}) | fields for i, v in enumerate(values)]), **options)
     parts = dict(easy=1, hard=0)
     with pytest.raises(LogError, match="one part of a score is wanted, chosen with --correct, there are 's.easy', 's.hard'"): read(parts)

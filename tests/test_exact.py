@@ -156,7 +156,8 @@ def chi_square(counts, p):
     return ((counts - n * p)[keep]**2 / (n * p[keep])).sum(), keep.sum() - 1
 
 
-@pytest.mark.parametrize("make", [lambda q0: OnPolicy(), Frozen, lambda q0: Uniform(), lambda q0: SequenceMixture(q0, uniform=.2), lambda q0: TokenMixture(q0, uniform=.2)],
+@pytest.mark.parametrize("make", [lambda q0: OnPolicy(), Frozen, lambda q0: Uniform(), lambda q0: SequenceMixture(q0, uniform=.2),
+                                  lambda q0: TokenMixture(q0, uniform=.2)],
                          ids=["on policy", "frozen", "uniform", "sequence mixture", "token mixture"])
 def test_behaviors_follow_their_law(small, make):
     "Sampled responses, and verified prefixes of either route: false alarm rate below 1e-5 each."
@@ -199,7 +200,8 @@ class PlainProcess(Process):
     sparse = False
 
 
-@pytest.mark.parametrize("short, plain", [(Outcome(), PlainOutcome()), (Process(), PlainProcess()), (Outcome(wrong=-1), Outcome(wrong=-1)), (Process(wrong=-1), Process(wrong=-1))],
+@pytest.mark.parametrize("short, plain", [(Outcome(), PlainOutcome()), (Process(), PlainProcess()), (Outcome(wrong=-1), Outcome(wrong=-1)),
+                                          (Process(wrong=-1), Process(wrong=-1))],
                          ids=["outcome", "process", "signed outcome", "signed process"])
 def test_updates_of_both_routes_have_the_exact_mean(small, short, plain):
     "Mean update and mean queries over 400 batches of 50 on either route: no entry off by more than 5 standard errors, false alarm rate below 1e-4."

@@ -3,7 +3,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from pgpost.behavior import Behavior, BestOf, Frozen, ImportanceWeighted, OnPolicy, SequenceBehavior, SequenceMixture, StepwiseBestOf, TeacherForced, TokenBehavior, TokenMixture, Uniform
+from pgpost.behavior import Behavior, BestOf, Frozen, ImportanceWeighted, OnPolicy, SequenceBehavior, SequenceMixture, StepwiseBestOf
+from pgpost.behavior import TeacherForced, TokenBehavior, TokenMixture, Uniform
 from pgpost.features import ContextOnly, Encoder, LastToken, Position
 from pgpost.policy import LinearPolicy
 from pgpost.reward import Ledger, Outcome, Process, Reward
@@ -135,7 +136,8 @@ def test_parts_of_parts_are_checked_when_they_are_made(make, message):
 @pytest.mark.parametrize("behavior, reward", [
     (Sampled(), SIGNED), (Prefixed(), SPARSE), (Tokens(), SPARSE), (Proposed(), SPARSE), (Weighted(), SPARSE), (Billed(), SPARSE), (Billed(), SIGNED),
     (Silent(), SPARSE), (OnPolicy(), Dense()), (OnPolicy(), Graded(wrong=-1)), (OnPolicy(), Graded(baseline="mean")), (OnPolicy(), Half()), (OnPolicy(), Costly()),
-    (TeacherForced(), Costly()), (BestOf(TeacherForced(), 1), Outcome()), (BestOf(TokenMixture(Q0), 2), Outcome()), (ImportanceWeighted(Prefixed(), 2), Outcome())])
+    (TeacherForced(), Costly()), (BestOf(TeacherForced(), 1), Outcome()), (BestOf(TokenMixture(Q0), 2), Outcome()),
+    (ImportanceWeighted(Prefixed(), 2), Outcome())])
 def test_whoever_is_heard_is_not_refused(behavior, reward):
     assert run(behavior, reward, steps=2).steps == 2
 

@@ -492,7 +492,8 @@ def test_a_function_of_a_notebook_has_its_rows_in_one_store_in_memory():
 
     first, second = make(2), make(3)
     with Store() as store:
-        for run, any_code, values in (first, False, [2]), (first, False, [2]), (second, True, [2]), (second, False, [3]), (first, False, [2]), (second, True, [3]):
+        for run, any_code, values in [(first, False, [2]), (first, False, [2]), (second, True, [2]), (second, False, [3]), (first, False, [2]),
+                                      (second, True, [3])]:
             table = run_sweep(run, [dict(i=1)], store, progress=False, any_code=any_code)
             assert table.v.tolist() == values and ("code" in table) == any_code
     assert calls == [1, 1]

@@ -51,7 +51,8 @@ def inspect_samples():
 
 
 def inspect_json():
-    return json.dumps(dict(version=2, status="success", eval=dict(task="math", model="m", dataset={}, config=dict(epochs=3)), plan={}, results={}, stats={}, samples=inspect_samples()), indent=2)
+    about = dict(task="math", model="m", dataset={}, config=dict(epochs=3))
+    return json.dumps(dict(version=2, status="success", eval=about, plan={}, results={}, stats={}, samples=inspect_samples()), indent=2)
 
 
 def inspect_eval(path, zstd=True):
@@ -64,7 +65,9 @@ def inspect_eval(path, zstd=True):
         file.writestr("header.json", json.dumps(dict(version=2, status="success", eval={})))
 
 
-def qwen_math(): return dump(dict(idx=p, question="...", gt="4", code=["..."] * 3, pred=["4"] * 3, report=[None] * 3, score=[bool(v) for v in vs]) for p, vs in VERDICTS.items())
+def qwen_math():
+    same = dict(question="...", gt="4", code=["..."] * 3, pred=["4"] * 3, report=[None] * 3)
+    return dump(dict(idx=p, **same, score=[bool(v) for v in vs]) for p, vs in VERDICTS.items())
 
 
 def verl(): return dump(dict(input=p, output=f"... {i}", gts="4", score=1. if v else -.5, step=10, acc=v) for p, i, v in samples())

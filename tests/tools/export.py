@@ -1,4 +1,4 @@
-"""What is made from the notebooks: modules, stubs and README.md. `python tests/tools/export.py` cleans the notebooks and writes all of them."""
+"What is made from the notebooks: modules, stubs and README.md. `python tests/tools/export.py` cleans the notebooks and writes all of them."
 from nbdev.clean import nbdev_clean
 from nbdev.doclinks import nbdev_export
 from readme import README, readme

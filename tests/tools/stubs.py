@@ -147,7 +147,8 @@ def stub(source) -> str:
     tree = ast.parse(source)
     docstring, *_ = tree.body
     body = list(declarations(with_patched_in_place(tree)))
-    body = [node for node in body if not (isinstance(node, ast.ClassDef) and private(node.name)) or node.name in names([other for other in body if other is not node])]
+    public = [node for node in body if not (isinstance(node, ast.ClassDef) and private(node.name))]
+    body = [node for node in body if node in public or node.name in names(public)]  # of private classes those that something is made of
     used = names(body)
     typing = [ast.alias(name) for name in ("Any", "ClassVar", "Self") if name in used]
     whole = ast.Module([docstring, *[ast.ImportFrom("typing", typing, 0)] * bool(typing), *imports(ast.parse(source), used), *body], [])

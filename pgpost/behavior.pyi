@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from abc import abstractmethod
 from dataclasses import dataclass
 import numpy as np
-from .features import Part
+from .core import Part
 from .policy import Forward, LinearPolicy
 from .reward import Ledger, Reward
 __all__ = ['Behavior', 'SequenceBehavior', 'TokenBehavior', 'OnPolicy', 'Frozen', 'Uniform', 'TeacherForced', 'Mixture', 'SequenceMixture', 'TokenMixture', 'ImportanceWeighted', 'BestOf', 'StepwiseBestOf']
@@ -84,7 +84,7 @@ class Frozen(TokenBehavior):
 
     @property
     def policies(self):
-        ...
+        """The one policy, `q0`."""
 
     def log_q(self, correct):
         ...
@@ -127,7 +127,7 @@ class Mixture(SequenceBehavior):
 
     @property
     def policies(self):
-        ...
+        """The one policy, `q0`."""
 
 class SequenceMixture(Mixture):
     """Whole responses from q0, or, with probability `uniform`, from the uniform policy."""
@@ -162,7 +162,7 @@ class ImportanceWeighted(Behavior):
 
     @property
     def policies(self):
-        ...
+        """Those of `q`."""
 
     def check_reward(self, reward):
         ...
@@ -185,7 +185,7 @@ class BestOf(Behavior):
 
     @property
     def policies(self):
-        ...
+        """Those of the fallback."""
 
     def propose(self, correct, reward, rng):
         ...
@@ -202,7 +202,7 @@ class StepwiseBestOf(Behavior):
 
     @property
     def policies(self):
-        ...
+        """Those of the fallback."""
 
     def propose(self, correct, reward, rng):
         ...

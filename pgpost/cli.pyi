@@ -2,44 +2,66 @@
 # mypy: disable-error-code=misc
 """The `pgpost` command"""
 from typing import Any
-__all__ = ['FIGURE1_FILES', 'FIGURE2_FILES', 'EXPERIMENTS', 'QUANTILE_FILES', 'ASSUMPTIONS', 'OutputFolder', 'figure1', 'figure2', 'theorems', 'sweep', 'quantile', 'budget', 'main']
+__all__ = ['FIGURE1_FILES', 'FIGURE2_FILES', 'EXPERIMENTS', 'QUANTILE_FILES', 'commands', 'main', 'OutputFolder', 'figure1', 'figure2', 'sweep', 'theorems', 'quantile', 'budget']
+
+def commands():
+    """Post-training with policy gradients: theory that runs."""
+
+def main(argv=None):
+    """Entry point of the `pgpost` command. Raises `SystemExit` with the exit code if that is not 0."""
 
 class OutputFolder:
     """A folder for the files of one command. Raises `OSError` if it cannot be written to or holds other files."""
     path: Any
+    results: Any
     new: Any
 
     def __init__(self, path, names):
         ...
 
-    def write(self, files):
-        """Write all files completely, or none of them."""
+    def __setitem__(self, name, result):
+        ...
 
-    def drop_if_empty(self):
-        """Remove the folder again if it was made for this and nothing was written."""
+    def __enter__(self):
+        ...
+
+    def __exit__(self, kind, error, traceback):
+        ...
+
+    def write(self):
+        """Write all results completely, or none of them."""
 FIGURE1_FILES: list
 
-def figure1(args):
-    """Outcome and process rewards from one base model: the paper's Figure 1."""
+def figure1(out, seed, steps, rewards):
+    """Outcome and process rewards from one base model: the paper's Figure 1.
+
+Trains a base model on a Gaussian mixture task (128 tokens, vocabulary 32), and post-trains it on policy with outcome rewards and with process rewards."""
 FIGURE2_FILES: list
 
-def figure2(args):
-    """The likelihood quantile along pre-training: the synthetic part of the paper's Figure 2."""
+def figure2(out, seed, phases, optimizer):
+    """The likelihood quantile along pre-training: the synthetic part of the paper's Figure 2.
 
-def theorems(args):
-    """The paper's claims as sweeps, and the measured exponents beside the predicted ones."""
+Trains a base model on the Rademacher task (100 tokens, vocabulary 10) in phases of 500 steps."""
 EXPERIMENTS: dict
 
-def sweep(args):
-    """A grid of runs, computed where that is still to be done, or exported as a table."""
+def sweep(file, store, export, workers, scheduler, resume, retry_failed, fresh, any_code):
+    """A grid of runs, computed where that is still to be done, or exported as a table.
+
+FILE.toml is the sweep: its run, settings, grid and seeds. Every run is kept as soon as it is complete, whatever stops the sweep; the same command goes on from there. Exit code 1: some runs failed."""
+
+def theorems(out, quick, any_code):
+    """The paper's claims as sweeps, and the measured exponents beside the predicted ones.
+
+Writes theorems.csv with a row for each claim, a figure for each group of claims, and points.csv with what the figures show. Every run is kept as soon as it is complete, whatever stops the command; the same command goes on from there."""
 QUANTILE_FILES: list
 
-def quantile(args):
-    """Likelihood quantiles of models from their evaluation logs."""
-ASSUMPTIONS = 'Assumed: problems to come are like those logged, sampled alike; for queries, margin gamma and Algorithm 1 (outcome) or 2 (process).\nQueries are up to logarithms, and the log does not tell gamma: compare them with each other. First successes need no such assumption.'
+def quantile(eps, out, as_json, confidence, chance, **logs):
+    """Likelihood quantiles of models from their evaluation logs.
 
-def budget(args):
-    """Samples and queries that outcome and process rewards need, from evaluation logs."""
+LOG is an evaluation log of a tool named under --format, or a csv with the columns problem, n_correct, n_samples, and model where it holds several, compressed or not; or a folder of logs. Logs with the same label are added up. Prints the likelihood quantile with a band that
+needs no assumption on the problems, pass@k, and, of two models, what the second gained and lost. --out writes a figure and the tables behind it."""
 
-def main(argv=None):
-    """Entry point of the `pgpost` command."""
+def budget(eps, target_error, steps, as_json, confidence, chance, **logs):
+    """Samples and queries that outcome and process rewards need, from evaluation logs.
+
+LOG is an evaluation log of a tool named under --format, or a csv with the columns problem, n_correct, n_samples, and model where it holds several, compressed or not; or a folder of logs."""

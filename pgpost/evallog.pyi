@@ -3,13 +3,19 @@
 """Evaluation logs of language models, from many tools, to one table: problem, n_correct, n_samples"""
 from typing import Any
 from dataclasses import dataclass
-__all__ = ['LINE_LIMIT', 'COLUMNS', 'FORMATS', 'MOST_SAMPLES', 'WHOLE', 'LogError', 'Format', 'read_log', 'read_logs', 'read_steps']
+from itertools import count
+from typing import Callable
+__all__ = ['LINE_LIMIT', 'GZIP', 'ZSTD', 'PASS_AT', 'ENDED', 'COLUMNS', 'MOST_SAMPLES', 'FORMATS', 'TEXTS', 'RIGHT', 'WHOLE', 'ALONE', 'NOTES', 'PACKED', 'ENDINGS', 'FOREIGN', 'printable', 'LogError', 'Format', 'read_log', 'natural_order', 'read_logs', 'read_steps']
+
+def printable(text):
+    """A text, or a name from a log, as a terminal may show it: what is not printable is escaped, as `repr` does."""
 
 class LogError(ValueError):
     """Something is wrong with a log: where it is (None if yet to be filled in), of what kind it is, and what was wanted."""
     where: Any
     kind: Any
     wanted: Any
+    unread: Any
 
     def __init__(self, where, kind, wanted):
         ...
@@ -17,27 +23,54 @@ class LogError(ValueError):
     def __str__(self):
         ...
 LINE_LIMIT: Any
+GZIP = b'\x1f\x8b'
+ZSTD = b'(\xb5/\xfd'
 
 @dataclass(frozen=True)
 class Format:
-    """Where a tool keeps problem and verdict in a record."""
+    """Where a tool keeps things in a record. In names of fields, dots lead into nested objects and lists, and `|` separates alternatives."""
     tool: str
     needs: tuple
     key: tuple
     correct: str | None = None
     once: tuple | None = None
-    pick: object | None = None
-    values: dict = ...
+    pick: Callable | None = None
+    count: Callable | None = None
+    texts: Callable | None = None
+    floats: bool = True
+    partial: bool = False
+    variant: str | None = None
+    asked: tuple = ()
+    answers: str | None = None
+    choices: str | None = None
+    guessed: tuple = ()
+    model: str | None = None
+    models: bool = False
+    hint: str = ''
+PASS_AT: Any
+ENDED: tuple
 COLUMNS = 'problem, n_correct, n_samples, and model where it holds several'
-FORMATS: dict
 MOST_SAMPLES = 1000000
+FORMATS: dict
+TEXTS: tuple
+RIGHT: tuple
 WHOLE: tuple
+ALONE: tuple
+NOTES: dict
 
-def read_log(path, format='auto', key=None, correct=None, threshold=None, skipped=None, progress=...):
-    """`DataFrame` with a row for each problem: problem, n_correct, n_samples, and first model if the log names models. Raises `LogError`."""
+def read_log(path, format='auto', key=None, correct=None, threshold=None, errors_wrong=False, skipped=None, progress=...):
+    """`DataFrame` with a row for each problem: problem, n_correct, n_samples, and first model if the log names models; `attrs["warnings"]` is a list of sentences
+on what to bear in mind. Raises `LogError`."""
+PACKED: tuple
+ENDINGS: tuple
 
-def read_logs(paths, labels=None, **kwargs) -> dict:
-    """Counts of each model, merged over its logs."""
+def natural_order(path):
+    """A key to sort by, in which numbers are in the order of numbers."""
+FOREIGN: tuple
+
+def read_logs(paths, labels=None, progress=..., skipped=None, **options) -> dict:
+    """Counts of each model, merged over its logs; `attrs["warnings"]` as of `read_log`, and what the counts show by themselves:
+see `pgpost.quantile.count_warnings`."""
 
 def read_steps(path, skipped=None, progress=...):
     """`DataFrame` with a row for each problem: length (tokens or steps), log_likelihood, least_log_likelihood, in nats."""

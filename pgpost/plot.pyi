@@ -2,7 +2,7 @@
 # mypy: disable-error-code=misc
 """Figures, drawn from tidy tables only"""
 from contextlib import contextmanager
-__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'figure1', 'figure2', 'theorems', 'quantiles']
+__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_quantiles']
 PALETTE: dict
 SERIES: list
 
@@ -11,14 +11,17 @@ def theme():
     """Figures made in this context have the look of pgpost."""
 FLOOR = 1e-40
 
-def figure1(history, trajectories, threshold=1e-12):
+def draw_figure1(history, trajectories, threshold=1e-12):
     """The three panels of the paper's Figure 1."""
 
-def figure2(cdf, quantiles):
+def draw_figure2(cdf, quantiles):
     """The likelihood CDF and the likelihood quantile along pre-training: the synthetic part of the paper's Figure 2."""
 
-def theorems(results, points):
+def draw_claims(claims, results, points):
     """A panel for each claim: the measured slope beside the predicted one."""
 
-def quantiles(table, floor):
+def draw_quantiles(table, floor):
     """Likelihood quantiles with their bands, and the distribution functions that they invert."""
+
+def __getattr__(name):
+    ...

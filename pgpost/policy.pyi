@@ -4,7 +4,8 @@
 from typing import Any
 from dataclasses import dataclass
 import numpy as np
-from .features import Encoder, Path
+from .features import Encoder
+from .path import Path
 __all__ = ['LinearPolicy', 'Forward']
 
 class LinearPolicy:

@@ -3,7 +3,7 @@
 """The likelihood quantile: how much support a policy has for correct responses, and for how many contexts"""
 from dataclasses import dataclass
 import numpy as np
-__all__ = ['ESTIMATES', 'likelihood_quantile', 'token_likelihood_quantile', 'coverage_profile', 'pass_at_k', 'CountQuantile', 'quantile_from_counts', 'Comparison', 'compare_counts', 'step_likelihood']
+__all__ = ['ESTIMATES', 'CONCENTRATION', 'likelihood_quantile', 'token_likelihood_quantile', 'coverage_profile', 'pass_at_k', 'count_warnings', 'CountQuantile', 'quantile_from_counts', 'above_chance', 'Comparison', 'compare_counts', 'step_likelihood']
 
 def likelihood_quantile(log_likelihood, eps, p=None) -> np.ndarray:
     """log Q(eps) with Q(eps) = sup{a : P(q(y*|x) <= a) <= eps}, the likelihood quantile."""
@@ -17,6 +17,10 @@ def coverage_profile(log_likelihood, log_a, p=None) -> np.ndarray:
 def pass_at_k(n_correct, n_samples, k) -> np.ndarray:
     """Unbiased estimate, for each problem, of the probability that at least one of k samples is correct."""
 ESTIMATES: tuple
+CONCENTRATION = 0.2
+
+def count_warnings(n_correct, n_samples) -> list:
+    """What counts show that speaks against reading them as they are: groups left out, copies, samples that depend on the answers, few samples."""
 
 @dataclass(frozen=True)
 class CountQuantile:
@@ -37,6 +41,13 @@ class CountQuantile:
     def confidence_interval(self, eps):
         """Lower and upper limits of Q(eps), shape of `eps` each: a band for the whole curve, distribution-free."""
 
+    def cdf_interval(self, a):
+        """Lower and upper limits of the share of problems with a likelihood of at most `a`, shape of `a` each: the same band."""
+
+    @property
+    def warnings(self):
+        """What the counts themselves say against reading them as they are: see `count_warnings`."""
+
     def cdf(self, a):
         """Estimated share of problems with a likelihood of at most `a`, shape of `a`."""
 
@@ -47,13 +58,17 @@ class CountQuantile:
         """Samples of a problem until its first success, at most `m`: mean over problems of the estimate."""
 
     def table(self, eps):
-        """`DataFrame` with a row for each `eps`: quantile, its band (low, high), and 1/quantile samples for a first success with their band."""
+        """`DataFrame` with a row for each `eps`: quantile, its band (low, high), and 1/quantile samples for a first success with their band;
+`attrs["warnings"]` is the list of `warnings`."""
 
     def plot(self, ax, **kwargs):
         """Draw the quantile with its band on matplotlib axes, on a logarithmic scale that ends at a tenth of the resolution."""
 
 def quantile_from_counts(n_correct, n_samples, confidence_level=0.95, estimate='smooth') -> CountQuantile:
     """Likelihood quantile of a model from how many of its sampled answers were correct."""
+
+def above_chance(n_correct, n_samples, chance=0.0, level=0.05) -> np.ndarray:
+    """Whether more answers are correct than guessing explains: a one-sided binomial test of each problem. Without guessing, whether any is."""
 
 @dataclass(frozen=True)
 class Comparison:
@@ -65,7 +80,7 @@ class Comparison:
     standard_error: float
     thinned: int
 
-def compare_counts(first_correct, first_samples, second_correct, second_samples, rng=0) -> Comparison:
+def compare_counts(first_correct, first_samples, second_correct, second_samples, rng=0, chance=0.0, level=0.05) -> Comparison:
     """Problems gained and lost, with McNemar's exact test, and the paired difference of pass@1."""
 
 def step_likelihood(verdicts) -> np.ndarray:

@@ -4,7 +4,7 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 import numpy as np
-from .features import Part
+from .core import Part
 __all__ = ['BASELINES', 'Reward', 'Outcome', 'Process', 'Ledger']
 BASELINES: tuple
 

@@ -3,7 +3,7 @@
 """Grids of settings, run anywhere and kept in one file that survives a kill"""
 from typing import Any
 from contextlib import contextmanager
-__all__ = ['product', 'zipped', 'seeds', 'StoreError', 'Store', 'SweepFailed', 'run_sweep', 'process_pool', 'cluster', 'read_sweep']
+__all__ = ['product', 'zipped', 'seeds', 'CodeError', 'origin_of', 'StoreError', 'Store', 'SweepFailed', 'run_sweep', 'process_pool', 'cluster', 'read_sweep']
 
 def product(*grids, **values) -> list:
     """Every combination as a list of settings; the last factor varies fastest."""
@@ -13,6 +13,12 @@ def zipped(**values) -> list:
 
 def seeds(n, entropy=0) -> list:
     """`n` independent seeds; more of them never change the earlier ones."""
+
+class CodeError(ImportError):
+    """The code of a run cannot be told, or is not the one that its rows would be kept for; the message says why."""
+
+def origin_of(fn) -> dict:
+    """What rows of a run say about where they come from, if it is computed now. Raises `CodeError`."""
 
 class StoreError(OSError):
     """A file cannot serve as a store; the message says why."""
@@ -34,12 +40,15 @@ class Store:
         ...
 
     def to_dataframe(self, keys=None):
-        """`DataFrame` with a line for each row of each complete run."""
+        """`DataFrame` with a line for each row of each complete run; the first columns, function, version and code, say where it comes from."""
 
     def failures(self, keys=None):
-        """`DataFrame` with a line for each failed run: function, version, setting, error, traceback."""
+        """`DataFrame` with a line for each failed run: function, version, code, setting, error, traceback."""
 
-    def fill(self, fn, settings, executor=None, progress=True, redo=None):
+    def codes(self, keys=None):
+        """`DataFrame` of what complete runs were computed with: function, version, code, and how many runs."""
+
+    def fill(self, fn, settings, executor=None, progress=True, redo=None, any_code=False):
         """Compute the runs that are missing and keep each as soon as it is complete."""
 
 class SweepFailed(RuntimeError):
@@ -50,7 +59,7 @@ class SweepFailed(RuntimeError):
     def __init__(self, table, failures):
         ...
 
-def run_sweep(fn, settings, store=None, executor=None, progress=True, redo=None):
+def run_sweep(fn, settings, store=None, executor=None, progress=True, redo=None, any_code=False):
     """Compute what the store does not have yet. `DataFrame`: a line for each row of each setting, in order. Raises `SweepFailed`."""
 
 @contextmanager

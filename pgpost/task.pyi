@@ -3,9 +3,21 @@
 """Tasks: a distribution of contexts, and the one correct response of each"""
 from typing import Any
 import numpy as np
-from .features import Path
+from .path import Path
 from .policy import LinearPolicy
-__all__ = ['Task', 'check_margin', 'finite_contexts', 'rademacher_contexts', 'mixture_contexts', 'gaussian_mixture', 'rademacher', 'with_margin', 'coherent_tokens', 'independent_tokens', 'prescribed_policy', 'skewed']
+__all__ = ['finite_contexts', 'rademacher_contexts', 'mixture_contexts', 'skewed', 'Task', 'check_margin', 'with_margin', 'gaussian_mixture', 'rademacher', 'coherent_tokens', 'independent_tokens', 'prescribed_policy']
+
+def finite_contexts(x, p=None):
+    """Draw contexts from a finite set."""
+
+def rademacher_contexts(d):
+    """Draw contexts uniformly from the corners of the cube."""
+
+def mixture_contexts(mu, sigma):
+    """Draw contexts of norm sqrt(d) from a mixture of clipped Gaussians with equal weights."""
+
+def skewed(M: int, rare) -> np.ndarray:
+    """Probabilities of contexts: 1 - rare for the first, equal shares of `rare` for the others."""
 
 class Task:
     """Contexts and their correct responses: the greedy responses of a ground truth policy."""
@@ -26,7 +38,7 @@ class Task:
         """Weights of the ground truth."""
 
     def path(self, x) -> Path:
-        """The correct responses of contexts `x`, compressed."""
+        """The correct responses of contexts, compressed."""
 
     def sample(self, n, rng=None) -> tuple:
         """Draw contexts together with their correct responses."""
@@ -35,28 +47,19 @@ class Task:
         """Smallest lead of a correct token over any other token in the response to each context, for ground truth weights of norm 1."""
 
     def margin(self, x) -> float:
-        """The margin of the ground truth on contexts `x`: the smallest of their `margins`."""
+        """The margin of the ground truth on contexts: the smallest of their `margins`."""
 
 def check_margin(task: Task, x, gamma):
     """Raise a `ValueError` if the margin on contexts `x` is smaller than is claimed."""
 
-def finite_contexts(x, p=None):
-    """Draw contexts from a finite set."""
-
-def rademacher_contexts(d):
-    """Draw contexts uniformly from the corners of the cube."""
-
-def mixture_contexts(mu, sigma):
-    """Draw contexts of norm sqrt(d) from a mixture of clipped Gaussians with equal weights."""
+def with_margin(task: Task, gamma) -> Task:
+    """The task on those of its contexts that have a margin of at least `gamma`. Drawing fails if fewer than 1 in 1000 have it."""
 
 def gaussian_mixture(d: int=32, k: int=32, N: int=128, n_components: int=32, sigma: float=0.05, W=None, rng=None) -> Task:
     """The task of the paper's Figure 1: a Gaussian mixture around the standard basis, all contexts of norm sqrt(d)."""
 
 def rademacher(d: int=32, k: int=10, N: int=100, W=None, rng=None) -> Task:
     """The task of the paper's Figure 2: contexts uniform on {-1, 1}^d."""
-
-def with_margin(task: Task, gamma) -> Task:
-    """The task on those of its contexts that have a margin of at least `gamma`. Drawing fails if fewer than 1 in 1000 have it."""
 
 def coherent_tokens(M: int, k: int, N: int, p=None, rng=None) -> Task:
     """M one-hot contexts with one correct token each, repeated N times: margin 1/sqrt(M)."""
@@ -66,6 +69,3 @@ def independent_tokens(M: int, k: int, N: int, p=None, rng=None) -> Task:
 
 def prescribed_policy(task: Task, log_likelihood) -> LinearPolicy:
     """A policy whose likelihoods of the correct responses are as prescribed, each token of a response being equally likely."""
-
-def skewed(M: int, rare) -> np.ndarray:
-    """Probabilities of contexts: 1 - rare for the first, equal shares of `rare` for the others."""

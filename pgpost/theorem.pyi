@@ -5,7 +5,7 @@ from typing import Any
 from dataclasses import dataclass
 from typing import Callable
 import numpy as np
-__all__ = ['INSTANCES', 'STEPSIZES', 'GROUP', 'ZETA', 'ALGORITHMS', 'TOLERANCE', 'CLAIMS', 'Setting', 'measure', 'mistakes', 'run', 'Claim', 'slopes', 'compare', 'settings_of', 'theorems']
+__all__ = ['INSTANCES', 'STEPSIZES', 'GROUP', 'ZETA', 'ALGORITHMS', 'LENGTH', 'VOCABULARY', 'DRAWS', 'INVERSE_MARGIN', 'INVERSE_LIKELIHOOD', 'INVERSE_TARGET', 'QUERIES', 'ERROR', 'SUMMED_ERROR', 'PATH_SUM', 'TOLERANCE', 'CLAIMS', 'EQUAL_HALVES', 'QUERIES_PER_TOKEN', 'INVERSE_QUANTILE', 'UNCOVERED', 'STAIRCASE', 'STEEP_STAIRCASE', 'Setting', 'measure', 'mistakes', 'run', 'Axis', 'log', 'steps_to', 'queries_to', 'Claim', 'slopes', 'compare', 'settings_of', 'measure_claims']
 INSTANCES: Any
 STEPSIZES: Any
 GROUP = 4
@@ -33,6 +33,10 @@ class Setting:
         ...
 
     @property
+    def p(self):
+        """Probabilities of the contexts, shape (M,)."""
+
+    @property
     def gamma(self):
         """The margin of the instance."""
 
@@ -46,33 +50,86 @@ def run(setting: dict) -> list:
     """One run of the sweeps: the rows of a setting."""
 
 @dataclass(frozen=True)
+class Axis:
+    """What is measured in a sweep, or what is varied."""
+    name: str
+    label: str
+    values: Callable
+    log: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name, with the logarithm if there is one."""
+
+    def scaled(self, values):
+        """The values as the slope is taken of them."""
+
+    def unscaled(self, values):
+        """The inverse of `scaled`."""
+
+def log(axis):
+    """The same axis, on a logarithmic scale."""
+LENGTH: Any
+VOCABULARY: Any
+DRAWS: Any
+INVERSE_MARGIN: Any
+INVERSE_LIKELIHOOD: Any
+INVERSE_TARGET: Any
+QUERIES: Any
+ERROR: Any
+SUMMED_ERROR: Any
+PATH_SUM: Any
+
+def steps_to(error):
+    """Steps to an error, a number or "eps"."""
+
+def queries_to(error):
+    """Reward queries to an error, a number or "eps"."""
+
+@dataclass(frozen=True)
 class Claim:
     """A predicted slope over a sweep."""
     group: str
     name: str
-    quantity: str
-    against: str
+    learner: str
+    y: Axis
+    x: Axis
     predicted: float
-    y: Callable
-    x: Callable
-    settings: tuple
+    settings: list
+
+    @property
+    def quantity(self) -> str:
+        """What is measured, as tables name it."""
+
+    @property
+    def against(self) -> str:
+        """What is varied, as tables name it."""
 
     def scaled(self, table):
         """What is varied, shape (points,), and the quantity, shape (points, replicates), as the slope is taken of them."""
 
     def points(self, table):
         """`DataFrame` with a row for each point: claim, x, the mean y of the replicates (geometric for a logarithm), low and high: 95% of them."""
-TOLERANCE = 0.15
 
 def slopes(x, y) -> np.ndarray:
     """Least-squares slope of y against x for each replicate."""
+TOLERANCE = 0.15
 
 def compare(claim: Claim, table) -> dict:
     """The measured slope with its 95% interval beside the predicted one."""
 CLAIMS: list
+EQUAL_HALVES: Any
+QUERIES_PER_TOKEN: Any
+INVERSE_QUANTILE: Any
+UNCOVERED: Any
+STAIRCASE: list
+STEEP_STAIRCASE: list
 
 def settings_of(claim: Claim, quick=False) -> list:
     """The settings of a claim's sweep."""
 
-def theorems(quick=False, claims=..., store=None, executor=None, progress=True) -> tuple:
+def measure_claims(quick=False, claims=..., store=None, executor=None, progress=True, any_code=False) -> tuple:
     """Run the sweeps of all claims and compare what is measured with what is predicted."""
+
+def __getattr__(name):
+    ...

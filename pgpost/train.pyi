@@ -35,7 +35,7 @@ class Run:
     def history(self):
         """The history as a tidy `DataFrame`: step, queries, labels, average_error, and what was evaluated."""
 
-    def recorded(self, evaluate):
+    def recorded(self, evaluate) -> Run:
         """The same run with a row for now in its history."""
 
 def held_out_error(task, n=1024, rng=None):

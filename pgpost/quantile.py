@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastcore.basics import patch
+from .core import forget_patched
 
 # %% ../nbs/07_quantile.ipynb #38db2d62
 def _cumulative(log_likelihood, p):
@@ -406,3 +407,6 @@ def step_likelihood(
         if not right: break
         shares.append(np.mean(right))
     return np.array(shares)
+
+# %% ../nbs/07_quantile.ipynb #2eafdd1c
+forget_patched(globals())

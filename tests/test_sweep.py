@@ -1,4 +1,4 @@
-"Sweeps: bit-exact tables wherever they are made, a store that survives kills, and no run computed twice."
+"Sweeps: bit-exact tables wherever they are made, a store that survives kills, and no run computed twice. Covers sweep, cli."
 import ast
 import contextlib
 import hashlib
@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -25,13 +26,15 @@ import pgpost as pgpost_package
 import pytest
 import sweep_runs
 from hypothesis import given, settings, strategies as st
-from pgpost.sweep import CodeError, Store, StoreError, SweepFailed, cluster, origin_of, process_pool, product, read_sweep, run_sweep, seeds, zipped, _hash, _normal_form, _runs, _sources
+from pgpost.code import CodeError, normal_form, _sources
+from pgpost.sweep import Store, StoreError, SweepFailed, cluster, origin_of, process_pool, product, read_sweep, run_sweep, seeds, zipped, _runs
 from processes import alive, run, start
 
 ORIGIN = dict(function="f", version="1", code="c")
 PGPOST = Path(sys.executable).with_name("pgpost")
 GRID = product(steps=[5, 8], seed=seeds(30))
 HELPERS = Path(__file__).parent / "helpers"
+of_one_cluster = pytest.mark.xdist_group("dask")
 needs_dask = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs Dask: pip install 'pgpost[cluster]'")
 plain = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=5)
 
@@ -103,7 +106,7 @@ def contents(path):
     with sqlite3.connect(path) as db: return db.execute("select * from runs order by id").fetchall()
 
 
-@pytest.fixture(params=["serial", "threads", "processes", pytest.param("dask", marks=needs_dask)])
+@pytest.fixture(params=["serial", "threads", "processes", pytest.param("dask", marks=[needs_dask, of_one_cluster])])
 def executor(request):
     if request.param == "serial": yield None
     else:
@@ -159,6 +162,7 @@ def test_a_worker_of_another_version_computes_nothing(monkeypatch):
             run_sweep(sweep_runs.walk, GRID[:2], executor=pool, progress=False)
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_store(expected, tmp_path):
     "Both finish, neither sees an error, and the file is whole."
     code = ("import sys, sweep_runs\nfrom pgpost.sweep import product, run_sweep, seeds\n"
@@ -172,6 +176,7 @@ def test_two_processes_on_one_store(expected, tmp_path):
     assert sqlite3.connect(tmp_path / "a.db").execute("pragma integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.slow
 def test_processes_that_make_one_store_at_the_same_moment(tmp_path):
     "Five wait for one moment, and all of them find or make a store that is whole."
     code = ("import sys, time\nfrom pgpost.sweep import Store\nwhile time.time() < float(sys.argv[2]): pass\n"
@@ -193,7 +198,7 @@ def test_what_another_process_has_stored_meanwhile_is_not_computed(tmp_path):
     def interfere(setting):
         calls.append(setting["i"])
         if setting["i"] == 0:
-            with Store(path) as other: other._record([('[{"y": 5}]', None, None, key) for key in list(keys)[2:]])
+            with Store(path) as other: other._keep([('[{"y": 5}]', None, None, key) for key in list(keys)[2:]])
         return [dict(y=setting["i"])]
 
     sweep_runs.interfere, interfere.__module__, interfere.__qualname__ = interfere, "sweep_runs", "interfere"
@@ -258,6 +263,7 @@ def test_a_store_whose_making_was_killed_is_new(tmp_path):
     for name in "a.db", "b.db": assert len(run_sweep(sweep_runs.walk, GRID[:1], tmp_path / name, progress=False)) == 2
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_what_is_stored(tmp_path):
     "10,000 runs of 1 kB: what Python holds after 2,000 and after 9,999 differs by less than the rows of 100 runs."
     tracemalloc.start()
@@ -318,6 +324,7 @@ def python(folder, *args):
 def append(path, text): path.write_text(path.read_text() + text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["serial", "processes", pytest.param("dask", marks=needs_dask)])
 def test_a_run_whose_code_has_changed_is_computed_again(where, checkout):
     "Edits of its own module, of one that is imported, directly or not, at the top or inside of a function; and of what makes no difference."
@@ -342,6 +349,7 @@ def test_a_run_whose_code_has_changed_is_computed_again(where, checkout):
         assert store.codes().runs.tolist() == [4] * 5 and store.to_dataframe().groupby("code").v.max().sort_values().tolist() == [6, 6, 600, 9000, 9000]
 
 
+@pytest.mark.slow
 def test_a_change_of_train_computes_the_claims_again(checkout):
     "The command, with one claim of short runs; what it says, and what it exports."
     (checkout / "claim.py").write_text("""
@@ -359,6 +367,7 @@ if __name__ == "__main__": main(["theorems", "--out", "out", "--quick", *sys.arg
     assert "5 computed now" in (again := python(checkout, "claim.py")) and "5 runs of other code are left aside; --any-code takes them" in again
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_of_other_code_and_exports_one_code(checkout):
     (checkout / "sweep.toml").write_text('run = "own:run"\n[grid]\ni = [1, 2]\n')
     (checkout / "other.toml").write_text('run = "other:run"\n[grid]\ni = [1]\n')
@@ -437,11 +446,11 @@ def test_edits_during_a_sweep(edited, complete, module, tmp_path, monkeypatch):
     importlib.reload(outer)
     monkeypatch.delitem(sys.modules, inner.__name__)
     with Store(tmp_path / "runs.db") as store:
-        record = store._record
-        def edit_and_record(outcomes):
-            record(outcomes)
+        keep = store._keep
+        def edit_and_keep(outcomes):
+            keep(outcomes)
             append(Path(module[edited].__file__), "NEW = 1\n")
-        store._record = edit_and_record
+        store._keep = edit_and_keep
         with pytest.raises(CodeError) if complete < 5 else contextlib.nullcontext(): store.fill(outer.run, [dict(i=i) for i in range(5)], progress=False)
         assert store.to_dataframe().v.tolist() == [*range(complete)]
 
@@ -489,6 +498,34 @@ def test_a_function_of_a_notebook_has_its_rows_in_one_store_in_memory():
     assert calls == [1, 1]
 
 
+@pytest.mark.parametrize("make", [None, lambda: process_pool(1)], ids=["serial", "processes"])
+def test_a_run_gets_an_object_of_the_class_that_annotates_its_argument(make):
+    "With its defaults and its checks; the table has what the setting says, and a wrong one is refused before anything is run."
+    with make() if make else contextlib.nullcontext() as executor:
+        table = run_sweep(sweep_runs.typed, [dict(steps=2), dict(steps=3, scale=2)], executor=executor, progress=False)
+        assert table.end.tolist() == [1, 6] and table.kind.tolist() == ["Typed"] * 2 and table.scale.isna().tolist() == [True, False]
+        for setting, message in [(dict(step=1), "'step' is not a parameter of sweep_runs:typed; did you mean 'steps'?"), (dict(steps=1.), "steps must be of type int, got 1.0"),
+                                 (dict(), "missing 1 required positional argument: 'steps'"), (dict(steps=-1), "steps must be at least 0, got -1")]:
+            with Store() as store, pytest.raises(ValueError, match=re.escape(message)):
+                try: run_sweep(sweep_runs.typed, [dict(steps=2), setting], store, executor, progress=False)
+                finally: assert not list(store._select("id", None)), "nothing is asked for"
+
+
+def test_progress_is_shown_by_what_is_called_like_tqdm(capsys):
+    seen = []
+    def bar(runs, total, initial, postfix=None):
+        for key in runs:
+            yield key
+            seen.append((key, total, initial))
+    with Store() as store:
+        keys, _ = store.fill(sweep_runs.echo, [dict(x=1)], progress=False)
+        more, computed = store.fill(sweep_runs.echo, [dict(x=1), dict(x=2), dict(x=3)], progress=bar)
+        assert seen == [(key, 3, 1) for key in more[1:]] and computed == 2
+        assert capsys.readouterr().err == ""
+        store.fill(sweep_runs.echo, [dict(x=1)], progress=True)
+        assert "1/1" in capsys.readouterr().err
+
+
 def test_any_code_and_anew_exclude_each_other():
     with Store() as store, pytest.raises(ValueError, match="any_code takes what is there, redo='all' computes it again"):
         store.fill(sweep_runs.echo, [dict(x=1)], redo="all", any_code=True)
@@ -512,22 +549,22 @@ async def f(x: int, /, y=None, *z, w: "t" = ..., **v) -> -1j:
 
 def test_the_normal_form_is_the_same_in_every_version_of_python():
     "Of a source with every kind of syntax that all of them know."
-    assert _hash(_normal_form(ast.parse(SOURCE))) == "a2126c66eedb"
+    assert hashlib.sha256(normal_form(ast.parse(SOURCE)).encode()).hexdigest()[:12] == "2075249597ea"
 
 
 @pytest.mark.parametrize("path", sorted(Path(pgpost_package.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
 def test_layout_makes_no_difference_and_everything_else_does(path):
     "The package's own modules: written anew by Python, they are the same; with any one name, attribute, number, text or operator changed, they are not."
     tree = ast.parse(path.read_text())
-    form = _normal_form(tree)
-    assert _normal_form(ast.parse(ast.unparse(tree))) == form
+    form = normal_form(tree)
+    assert normal_form(ast.parse(ast.unparse(tree))) == form
     idle = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
     nodes = [node for node in ast.walk(tree) if id(node) not in idle]
     for node in random.Random(0).sample(nodes, min(60, len(nodes))):
         for name, value in ast.iter_fields(node):
             if isinstance(value, (str, int, float)) or isinstance(value, (ast.operator, ast.cmpop, ast.unaryop)):
                 setattr(node, name, ast.Pow() if isinstance(value, ast.AST) else f"{value}x")
-                assert (_normal_form(tree) != form) == (not isinstance(value, ast.Pow)), ast.dump(node)
+                assert (normal_form(tree) != form) == (not isinstance(value, ast.Pow)), ast.dump(node)
                 setattr(node, name, value)
 
 
@@ -547,7 +584,7 @@ def test_packages_and_what_lies_beside_a_module(tmp_path, monkeypatch):
                        "p/sub/d": "import importlib\nimportlib.import_module('p.e')", "p/d": "x = [", "p/e": "", "p/f": "", "q": "", "lone": "import q, p.b, os, numpy, pgpost.task"}.items():
         (tmp_path / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / f"{name}.py").write_text(text)
-    with pytest.raises(CodeError, match=f"p.d has no source to read: '\\[' was never closed"): _sources("p.a")
+    with pytest.raises(CodeError, match="p.d has no source to read: '\\[' was never closed"): _sources("p.a")
     (tmp_path / "p/d.py").write_text("")
     importlib.invalidate_caches()
     assert _sources("p.a").keys() == {"p", "p.a", "p.b", "p.sub", "p.sub.c", "p.d", "p.sub.d", "p.e"}
@@ -659,6 +696,7 @@ def test_kills_at_random_moments_cost_only_what_was_under_way(workers, kills, tm
     assert tables[0] == tables[1] and tables[0].count("\n") == n + 1
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_parent(tmp_path):
     sweep_file(tmp_path, 1000, .05)
     process = start(PGPOST, "sweep", "sweep.toml", "--workers", 2, cwd=tmp_path, stdout=DEVNULL, stderr=DEVNULL)
@@ -680,6 +718,7 @@ def wait_until(condition, seconds=60):
         time.sleep(.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupt_stops_cleanly_and_keeps_what_is_complete(workers, tmp_path):
     sweep_file(tmp_path, 200, .02)
@@ -697,7 +736,9 @@ def test_interrupt_stops_cleanly_and_keeps_what_is_complete(workers, tmp_path):
     assert len(pd.read_csv(tmp_path / "results.csv")) == 200
 
 
+@pytest.mark.slow
 @needs_dask
+@of_one_cluster
 def test_a_killed_dask_worker_costs_a_retry(dask, tmp_path):
     grid = [dict(i=i, victim=str(tmp_path / "victim")) for i in range(200)]
     with cluster(dask.scheduler_address) as executor: table = run_sweep(sweep_runs.deadly, grid, tmp_path / "a.db", executor, progress=False)
@@ -705,6 +746,7 @@ def test_a_killed_dask_worker_costs_a_retry(dask, tmp_path):
     assert table.root.tolist() == [i ** .5 for i in range(200)]
 
 
+@pytest.mark.slow
 def test_a_killed_process_of_a_pool_stops_the_sweep_and_loses_nothing(tmp_path):
     grid = [dict(i=i, victim=str(tmp_path / "victim")) for i in range(40)]
     with process_pool(2) as executor, pytest.raises(ChildProcessError, match="what is complete is kept"):
@@ -715,7 +757,9 @@ def test_a_killed_process_of_a_pool_stops_the_sweep_and_loses_nothing(tmp_path):
 
 # the command
 
+@pytest.mark.slow
 @needs_dask
+@of_one_cluster
 def test_a_scheduler_that_does_not_answer(tmp_path):
     sweep_file(tmp_path, 3, 0)
     result = pgpost("sweep", "sweep.toml", "--scheduler", "tcp://127.0.0.1:9", cwd=tmp_path)
@@ -723,7 +767,9 @@ def test_a_scheduler_that_does_not_answer(tmp_path):
     assert not (tmp_path / "results.db").exists()
 
 
+@pytest.mark.slow
 @needs_dask
+@of_one_cluster
 def test_the_command_on_a_cluster(dask, tmp_path):
     (tmp_path / "sweep.toml").write_text('run = "figure1"\nseeds = 4\n[setting]\nd = 4\nk = 4\nN = 8\nn_components = 4\nbase_steps = 5\nsteps = 5\n')
     for where in ["--scheduler", dask.scheduler_address, "--store", "a.db"], ["--store", "b.db"]:
@@ -739,6 +785,7 @@ def test_without_dask_the_extra_is_named(tmp_path):
     assert result.returncode == 2 and result.stderr == "Error: a cluster needs Dask: pip install 'pgpost[cluster]'\n"
 
 
+@pytest.mark.slow
 def test_failures_fresh_and_export(tmp_path):
     sweep_file(tmp_path, 3, 0)
     (tmp_path / "walk.toml").write_text('run = "sweep_runs:walk"\n[grid]\nsteps = [5, 13]\nseed = [1, 2]\n')

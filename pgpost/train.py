@@ -41,6 +41,14 @@ class Run:
         "Average of 1 - p(y*|x) over the iterates so far: the expected error of a random one."
         return self.error_sum / self.steps if self.steps else np.nan
 
+    @property
+    def history(self):
+        "The history as a tidy `DataFrame`: step, queries, labels, average_error, and what was evaluated."
+        import pandas as pd  # not at the top: pandas is slow to load, and not needed to train
+        if self.policy.W.ndim == 2: return pd.DataFrame(self.rows)
+        replicate = dict(replicate=range(self.policy.replicates))
+        return pd.concat([pd.DataFrame(replicate | row) for row in self.rows], ignore_index=True)
+
 # %% ../nbs/06_train.ipynb #9945eeeb
 @patch
 def recorded(self:Run,
@@ -50,14 +58,6 @@ def recorded(self:Run,
     if self.rows and self.rows[-1]["step"] == self.steps: return self
     row = dict(step=self.steps, queries=self.ledger.queries, labels=self.ledger.labels, average_error=self.average_error)
     return replace(self, rows=(*self.rows, row | evaluate(self.policy)))
-
-@patch(as_prop=True)
-def history(self:Run):
-    "The history as a tidy `DataFrame`: step, queries, labels, average_error, and what was evaluated."
-    import pandas as pd  # not at the top: pandas is slow to load, and not needed to train
-    if self.policy.W.ndim == 2: return pd.DataFrame(self.rows)
-    replicate = dict(replicate=range(self.policy.replicates))
-    return pd.concat([pd.DataFrame(replicate | row) for row in self.rows], ignore_index=True)
 
 # %% ../nbs/06_train.ipynb #3601ba7a
 def _mean(policy, values):

@@ -38,6 +38,12 @@ class Run:
     def history(self):
         """The history as a tidy `DataFrame`: step, queries, labels, average_error, and what was evaluated."""
 
+<<<<<<< HEAD
+    def recorded(self, evaluate) -> Run:
+        """The same run with a row for now in its history."""
+
+=======
+>>>>>>> main
 def held_out_error(task, n=1024, rng=None):
     """A function that evaluates the error 1 - mean p(y*|x) of a policy on `n` contexts drawn now."""
 

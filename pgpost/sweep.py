@@ -127,7 +127,8 @@ def _runs(origin, settings):
     return runs
 
 # %% ../nbs/10_sweep.ipynb #fcb76e2a
-_APPLICATION, _SCHEMA = int.from_bytes(b"pgps", "big"), 2
+_APPLICATION = int.from_bytes(b"pgps", "big")
+_SCHEMA = 2
 _LAYOUT = f"""
 begin immediate;
 create table if not exists runs (
@@ -280,8 +281,10 @@ def to_dataframe(self:Store,
 ):
     "`DataFrame` with a line for each row of each complete run; the first columns, function, version and code, say where it comes from."
     import pandas as pd
-    complete = (run[:5] for run in self._stored(keys) if run[4] is not None)
-    return pd.DataFrame([dict(function=f, version=v, code=c) | setting | row for f, v, c, setting, rows in complete for row in json.loads(rows)])
+    lines = []
+    for *origin, setting, rows, _, _ in self._stored(keys):
+        for row in json.loads(rows or "[]"): lines.append(dict(zip(_ORIGIN, origin)) | setting | row)
+    return pd.DataFrame(lines)
 
 # %% ../nbs/10_sweep.ipynb #67d12fdd
 @patch
@@ -348,6 +351,7 @@ def _check_settings(fn, settings):
     for setting in settings:
         for name, value in setting.items():
             if fields and name not in fields: raise _nearest(f"a parameter of {function_name(fn)}", name, fields)
+            if value is None and vars(kind).get(name, kind) is None: continue  # its default
             _check_type(name, value, fields.get(name))
         try: _argument(kind, setting)
         except TypeError as error: raise ValueError(str(error)) from error  # one is missing
@@ -414,7 +418,9 @@ class _Here(Executor):
         return future
 
 # %% ../nbs/10_sweep.ipynb #f7f92277
-_UNDER_WAY, _LARGEST, _SECONDS = 4096, 20, .1  # most batches under way, most runs in a batch, seconds that a batch should take
+_UNDER_WAY = 4096  # most batches under way
+_LARGEST = 20  # most runs in a batch
+_SECONDS = .1  # that a batch should take
 
 def _batch_size(n, seconds, before):
     "How many runs to hand out at once after `n` took some `seconds`: at most twice as many as `before`."
@@ -495,8 +501,9 @@ def fill(self:Store,
     keys, runs = self._places(origin, runs, any_code)
     if redo: self._forget(runs, _REDO[redo])
     runs = {key: setting for key, setting in runs.items() if self._missing(key)}
-    other = self._n_of_other_code(origin)
-    bar = progress_bar(progress, "run", total=len(keys), initial=len(keys) - len(runs), **dict(postfix=f"{other} of other code") if other else {})
+    about = dict(total=len(keys), initial=len(keys) - len(runs))
+    if other := self._n_of_other_code(origin): about["postfix"] = f"{other} of other code"
+    bar = progress_bar(progress, "run", **about)
     return keys, sum(1 for _ in bar(self._compute(executor, fn, code, runs)))
 
 # %% ../nbs/10_sweep.ipynb #17c6aefa
@@ -504,7 +511,8 @@ class SweepFailed(RuntimeError):
     "Some runs of a sweep failed; `.table` holds the rows of the others, `.failures` the errors."
     def __init__(self, table, failures):
         super().__init__(f"{len(failures)} runs failed, the first at {failures.setting[0]} with {failures.error[0]}")
-        self.table, self.failures = table, failures
+        self.table = table
+        self.failures = failures
 
 def run_sweep(
     fn,  # from a setting to rows: a pure function at the top level of a module
@@ -518,7 +526,8 @@ def run_sweep(
     "Compute what the store does not have yet. `DataFrame`: a line for each row of each setting, in order. Raises `SweepFailed`."
     with nullcontext(store) if isinstance(store, Store) else Store(":memory:" if store is None else store) as store:
         keys, _ = store.fill(fn, settings, executor, progress, redo, any_code)
-        table = store.to_dataframe(keys).drop(columns=["function", "version"] + ["code"] * (not any_code), errors="ignore")
+        origin = ["function", "version"] if any_code else _ORIGIN
+        table = store.to_dataframe(keys).drop(columns=origin, errors="ignore")
         failures = store.failures(keys)
     if len(failures): raise SweepFailed(table, failures)
     return table

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastcore.basics import patch
-from .core import Part, calls, check_between, check_called, check_fields, check_integer, check_type, defined_in, overrides
+from .core import Part, calls, check_between, check_called, check_fields, check_integer, check_type, defined_in, forget_patched, overrides
 from .policy import Forward, LinearPolicy
 from .reward import Ledger, Outcome, Process, Reward
 
@@ -307,3 +307,6 @@ class StepwiseBestOf(Behavior):
         draws = _draws_given_success(path, np.where(mistaken, reached, 0), log_q, self.m, rng)
         in_vain = self.m * (mistaken & (reached < N))  # at the position where it stopped
         return np.where(mistaken, reached, N), Ledger(1 + draws + in_vain)
+
+# %% ../nbs/04_behavior.ipynb #821be98f
+forget_patched(globals())

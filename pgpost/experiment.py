@@ -17,7 +17,7 @@ from warnings import warn
 
 import numpy as np
 from fastcore.basics import patch
-from .core import check_integer
+from .core import check_integer, forget_patched
 from .policy import LinearPolicy
 from .quantile import coverage_profile, likelihood_quantile
 from .reward import Outcome, Process
@@ -395,3 +395,6 @@ def _ask_the_setting(self, name):
     return value
 
 Figure1Result.__getattr__ = Figure2Result.__getattr__ = _ask_the_setting
+
+# %% ../nbs/12_experiment.ipynb #738e43b9
+forget_patched(globals())

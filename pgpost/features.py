@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 from fastcore.basics import patch
-from .core import Part, calls, check_integer, or_compiled
+from .core import Part, calls, check_integer, forget_patched, or_compiled
 from .core import compiled  # it lived here until version 0.2, as `Path` and `check_integer` did
 from .path import Path
 
@@ -267,3 +267,6 @@ def _sums_loop(G, index, size):
     for p in range(len(G)):
         for t in range(G.shape[1]): sums[index[p], t] += G[p, t]
     return sums
+
+# %% ../nbs/00b_features.ipynb #d3ba70c2
+forget_patched(globals())

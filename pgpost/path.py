@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 from fastcore.basics import patch
-from .core import or_compiled
+from .core import forget_patched, or_compiled
 
 # %% ../nbs/00a_path.ipynb #6fcf291f
 @dataclass(eq=False)
@@ -120,3 +120,6 @@ def _lengths_loop(start, period, count, cost, N, E):
             if spent > E[r]: break
             L[r] += int(min(float(count[s]), 1 + np.floor((E[r] - spent) / max(lap, 1e-290))))
     return L
+
+# %% ../nbs/00a_path.ipynb #d9ba3d5c
+forget_patched(globals())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastcore.basics import patch
-from .core import check_between, or_compiled
+from .core import check_between, forget_patched, or_compiled
 from .features import Encoder, LogitSum
 from .path import Path
 
@@ -367,3 +367,6 @@ def _walk_loop(by_context, by_state, per_policy, transitions, start, n, N):
         if end - begin < N: periods[seen[state]:end] = end - seen[state]
         starts[row] = begin
     return rows[:end], states[:end], tokens[:end], firsts[:end], periods[:end], starts
+
+# %% ../nbs/01_policy.ipynb #fc735d2f
+forget_patched(globals())

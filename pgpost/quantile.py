@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastcore.basics import patch
+from .core import forget_patched
 
 # %% ../nbs/07_quantile.ipynb #38db2d62
 def _cumulative(log_likelihood, p):
@@ -95,7 +96,8 @@ def _mixture(c, n, iterations, gap):
     "EM for the distribution of the likelihood: the grid and its weights."
     from scipy.stats import binom
     counts, number = np.unique(np.stack([c, n]), axis=1, return_counts=True)
-    a, share = _grid(n.max()), number / len(c)
+    share = number / len(c)
+    a = _grid(n.max())
     L = binom.pmf(counts[0][:, None], counts[1][:, None], a)
     weight = np.full(len(a), 1 / len(a))
     for _ in range(iterations):
@@ -120,23 +122,30 @@ def _levels(c, n):
     levels, number = np.unique(_largest(c, n, .5), return_counts=True)
     return levels, np.append(0, np.cumsum(number) / len(c))
 
+# %% ../nbs/07_quantile.ipynb #80872a2c
 def _thresholds(levels, m):
     "Of m samples, the largest counts that score below each level, or at all, and those that score up to each."
     scores = _largest(np.arange(m + 1), m, .5)
-    return np.searchsorted(scores, np.append(levels, np.inf), "left") - 1, np.searchsorted(scores, levels, "right") - 1
+    below = np.searchsorted(scores, np.append(levels, np.inf), "left") - 1
+    up_to = np.searchsorted(scores, levels, "right") - 1
+    return below, up_to
 
+# %% ../nbs/07_quantile.ipynb #44942099
 def _margin(J, delta):
     "How far all empirical shares of J problems are from the true ones, at most, with probability 1 - delta."
     return np.sqrt(np.log(2 / delta) / (2 * J))
 
+# %% ../nbs/07_quantile.ipynb #9fbf66fa
 def _band(c, n, delta, eps):
     "Lower and upper limit of Q(eps), at all eps at once with probability 1 - delta."
     levels, G = _levels(c, n)
-    lam, eps = _margin(len(c), delta), eps[:, None]
+    lam = _margin(len(c), delta)
+    eps = eps[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         above = np.minimum(G + lam, 1) / eps  # B must reach this for F(a) <= eps to be sure
         below = np.where(eps < 1, (G[1:] - lam - eps) / (1 - eps), -np.inf)  # B must fall below this for F(a) > eps to be sure
-    low, high = np.full(above.shape, 1.), np.zeros(below.shape)
+    low = np.full(above.shape, 1.)
+    high = np.zeros(below.shape)
     for m in np.unique(n):
         under, up_to = _thresholds(levels, m)
         low = np.minimum(low, _largest(under, m, above))
@@ -148,7 +157,8 @@ def _cdf_band(c, n, delta, a):
     "Lower and upper limit of F(a), at all a at once with probability 1 - delta: the same inequalities, not inverted."
     from scipy.stats import binom
     levels, G = _levels(c, n)
-    lam, a = _margin(len(c), delta), a[:, None]
+    lam = _margin(len(c), delta)
+    a = a[:, None]
     least, most = 1., 0.  # of B(t; a), over the numbers of samples
     for m in np.unique(n):
         under, up_to = _thresholds(levels, m)
@@ -162,7 +172,8 @@ def _cdf_band(c, n, delta, a):
 # %% ../nbs/07_quantile.ipynb #99b18416
 def _left_out(c, n):
     "A sentence if no problem has 0 or n correct answers, where the smooth estimate expects one or more."
-    c, n = c[n >= 4], n[n >= 4]
+    many = n >= 4
+    c, n = c[many], n[many]
     if len(c) < 20 or ((c == 0) | (c == n)).any(): return
     a, weight = _mixture(c, n, iterations=50, gap=0)
     expected = sum(weight @ ((1 - a)**m + a**m) for m in n)
@@ -176,7 +187,8 @@ CONCENTRATION = .2  # of the Beta distribution that is as polarised as the likel
 def _split(c, n):
     "A sentence if every problem has only right or only wrong answers, and not only by chance."
     from scipy.special import betaln
-    c, n = c[n >= 2], n[n >= 2]
+    many = n >= 2
+    c, n = c[many], n[many]
     if (c % n).any() or not 0 < c.sum() < n.sum(): return
     p = CONCENTRATION * c.sum() / n.sum()
     q = CONCENTRATION - p
@@ -194,7 +206,9 @@ def _association(c, n):
     "Normal score of the rank test whether n has to do with c / n."
     from scipy.stats import rankdata
     if n.min() == n.max(): return 0.
-    share, rank, many = c / n, rankdata(n) - (len(n) + 1) / 2, n >= 2
+    share = c / n
+    rank = rankdata(n) - (len(n) + 1) / 2
+    many = n >= 2
     within = (c[many] * (n[many] - c[many]) / (n[many] * (n[many] - 1))).mean()  # unbiased, for the mean of a (1 - a)
     v = share.mean() * (1 - share.mean()) - within * (1 - 1 / n)
     variance = max(rank**2 @ v, rank**2 @ (share - share.mean())**2)
@@ -214,7 +228,8 @@ def _dependent(c, n):
 def _pass_limits(a, weight, n, m):
     "Least and greatest pass@m of all distributions on the likelihoods `a` whose first n moments are those of `weight`."
     from scipy.optimize import linprog
-    miss, moments = (1 - a)**m, a**np.arange(n + 1)[:, None]
+    miss = (1 - a)**m
+    moments = a**np.arange(n + 1)[:, None]
     low, high = (1 - sign * linprog(sign * miss, A_eq=moments, b_eq=moments @ weight).fun for sign in (-1, 1))
     return low, high
 
@@ -392,3 +407,6 @@ def step_likelihood(
         if not right: break
         shares.append(np.mean(right))
     return np.array(shares)
+
+# %% ../nbs/07_quantile.ipynb #2eafdd1c
+forget_patched(globals())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastcore.basics import patch
-from .core import Part, check_choice, check_integer
+from .core import Part, check_choice, check_integer, forget_patched
 
 # %% ../nbs/03_reward.ipynb #ef5801af
 BASELINES = "mean", "leave-one-out", "normalized"
@@ -80,3 +80,6 @@ class Ledger:
     labels: int = 0  # correct responses shown
 
     def __add__(self, other): return Ledger(self.queries + other.queries, self.labels + other.labels)
+
+# %% ../nbs/03_reward.ipynb #e255ea3e
+forget_patched(globals())

@@ -34,7 +34,7 @@ import numpy as np
 import pgpost
 from fastcore.basics import patch
 from .code import CodeError, check_code, check_code_once, check_importable, code_of, find_function, function_name, hash_of, is_importable
-from .core import check_integer, progress_bar
+from .core import check_integer, forget_patched, progress_bar
 from threadpoolctl import threadpool_limits
 
 # %% ../nbs/10_sweep.ipynb #b03129fc
@@ -637,3 +637,6 @@ def read_sweep(
         _check_settings(fn, settings)
     except (TypeError, ValueError) as error: raise ValueError(f"{path}: {error}") from error
     return fn, settings
+
+# %% ../nbs/10_sweep.ipynb #fa10cad1
+forget_patched(globals())

@@ -9,7 +9,7 @@ __all__ = ['finite_contexts', 'rademacher_contexts', 'mixture_contexts', 'skewed
 # %% ../nbs/02_task.ipynb #7d15c7b7
 import numpy as np
 from fastcore.basics import patch
-from .core import check_between, check_integer, check_type
+from .core import check_between, check_integer, check_type, forget_patched
 from .features import ContextOnly, LastToken, Position
 from .path import Path
 from .policy import LinearPolicy
@@ -226,3 +226,6 @@ def prescribed_policy(
         raise ValueError(f"log_likelihood must hold {M} negative finite numbers")
     lead = log_p - np.log(-np.expm1(log_p)) + np.log(k - 1)  # logit of the correct token, those of the others being 0
     return LinearPolicy(task.encoder, (task.W.reshape(-1, M, k) * lead[:, None]).reshape(task.W.shape))
+
+# %% ../nbs/02_task.ipynb #0cc94613
+forget_patched(globals())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from fastcore.basics import patch
 from .behavior import Behavior, OnPolicy, TeacherForced
-from .core import check_choice, check_integer, check_type, progress_bar
+from .core import check_choice, check_integer, check_type, forget_patched, progress_bar
 from .policy import LinearPolicy
 from .reward import Ledger, Outcome, Process, Reward
 from .stepsize import StepSize
@@ -225,3 +225,6 @@ def post_train(
     if reward in ("outcome", "process"): reward = Outcome() if reward == "outcome" else Process()
     elif not isinstance(reward, Reward): raise ValueError(f"reward must be 'outcome', 'process' or a Reward, got {reward!r}")
     return train(task, policy, behavior, reward, **kwargs)
+
+# %% ../nbs/06_train.ipynb #3c6572fe
+forget_patched(globals())

@@ -1,4 +1,4 @@
-"What readers do in a browser: change a parameter of a notebook in JupyterLab, and read the site, on a desk and on a phone."
+"What readers do in a browser: change a parameter of a notebook in JupyterLab, and read the site, on a desk and on a phone. Covers barrier in JupyterLab, explorer, and the rendered pages."
 import json
 import os
 import re

@@ -1,4 +1,4 @@
-"The `pgpost` command, as a user runs it."
+"The `pgpost` command, as a user runs it. Covers cli, experiment."
 import json
 import os
 import signal
@@ -14,6 +14,7 @@ from processes import run, start
 
 pytestmark = pytest.mark.slow
 PGPOST = Path(sys.executable).with_name("pgpost")
+of_one_figure1 = pytest.mark.xdist_group("figure1")  # one worker makes what they share
 FILES = ["centers.csv", "figure1.png", "history.csv", "run.json"]
 
 
@@ -28,6 +29,7 @@ def figure1(request, tmp_path_factory):
     return request.param, out, result
 
 
+@of_one_figure1
 def test_figure1_writes_its_files(figure1):
     rewards, out, result = figure1
     assert sorted(p.name for p in out.iterdir()) == FILES
@@ -45,6 +47,7 @@ def test_figure1_writes_its_files(figure1):
     assert history.test_error.groupby(history.reward).first().nunique() == 1
 
 
+@of_one_figure1
 def test_figure1_records_what_it_did(figure1):
     rewards, out, result = figure1
     record, history = json.loads((out / "run.json").read_text()), pd.read_csv(out / "history.csv")
@@ -57,13 +60,14 @@ def test_figure1_records_what_it_did(figure1):
     assert "base" in result.stderr and "process" in result.stderr and "step/s" in result.stderr
 
 
+@of_one_figure1
 def test_equal_seeds_give_equal_bytes(figure1, tmp_path):
     rewards, out, _ = figure1
     assert pgpost("figure1", "--out", tmp_path, "--steps", 60, "--rewards", rewards, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}).returncode == 0
     for name in "history.csv", "centers.csv": assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
 
 
-def test_other_seeds_give_other_runs(figure1, tmp_path):
+def test_other_seeds_give_other_runs(tmp_path):
     "Seed 19 has no center off the base model's support: the command says so and draws the rest. An earlier result is replaced."
     for seed, steps in (19, 5), (19, 0):
         result = pgpost("figure1", "--out", tmp_path, "--steps", steps, "--seed", seed)

@@ -1,12 +1,12 @@
-"`pgpost quantile` and `pgpost budget`, as a user runs them."
+"`pgpost quantile` and `pgpost budget`, as a user runs them. Covers cli, report."
 import json
 import os
 import struct
-import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from subprocess import DEVNULL
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +16,7 @@ from logs import LOGS, write
 from pgpost.bounds import leading_queries
 from pgpost.quantile import above_chance, quantile_from_counts
 from pgpost.cli import main
+from processes import run
 
 PGPOST = Path(sys.executable).with_name("pgpost")
 MATH500 = Path(__file__).parent.parent / "nbs/guides/math500_counts.csv"
@@ -33,7 +34,7 @@ def pgpost(*args):
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
     out = tmp_path_factory.mktemp("quantile") / "out"
-    result = subprocess.run([PGPOST, "quantile", MATH500, "--out", out], capture_output=True, text=True)
+    result = run(PGPOST, "quantile", MATH500, "--out", out)
     assert result.returncode == 0, result.stderr
     return out, result
 
@@ -59,15 +60,17 @@ def test_estimates_below_the_resolution_are_bounds_in_the_text_and_numbers_elsew
     assert pd.read_csv(tmp_path / "out/quantile.csv")["quantile"][10] == pytest.approx(q[0]["quantile"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["quantile"], ["budget", "--eps", "0.2"]], ids=lambda c: c[0])
 def test_progress_is_shown_on_a_terminal_only(command, tmp_path):
     pty, fcntl, termios = (pytest.importorskip(name, reason="needs pseudo-terminals") for name in ("pty", "fcntl", "termios"))
     (tmp_path / "log.csv").write_text("problem,n_correct,n_samples\na,1,4\n")
-    run = [PGPOST, *command, tmp_path / "log.csv"]
-    assert subprocess.run(run, capture_output=True, check=True).stderr == b""
+    line = [PGPOST, *command, tmp_path / "log.csv"]
+    piped = run(*line)
+    assert piped.returncode == 0 and piped.stderr == ""
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))  # a bar needs room
-    subprocess.run(run, stdout=subprocess.DEVNULL, stderr=terminal, check=True)
+    assert run(*line, stdout=DEVNULL, stderr=terminal).returncode == 0
     os.set_blocking(screen, False)
     shown = os.read(screen, 10_000)
     for end in screen, terminal: os.close(end)
@@ -177,6 +180,7 @@ def test_bad_requests(args, message, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.jsonl", "log.csv", "semicolons.csv"]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_log(tmp_path):
     "40 MB of JSON lines add less than 25 MB to the peak of 4 MB; what 2 GB take is measured by `python tests/helpers/memory_evallog.py`."
     import memory_evallog
@@ -310,9 +314,9 @@ def test_a_closed_pipe_ends_the_command_quietly(args):
     "As under `pgpost ... | head -1`: no message, and the exit code that shells give to what SIGPIPE has ended."
     reader, writer = os.pipe()
     os.close(reader)
-    result = subprocess.run([PGPOST, *args], stdout=writer, stderr=subprocess.PIPE, env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"})
+    result = run(PGPOST, *args, stdout=writer, env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"})
     os.close(writer)
-    assert result.returncode == 141 and result.stderr == b""
+    assert result.returncode == 141 and result.stderr == ""
 
 
 def test_a_closed_pipe_of_the_other_commands(tmp_path):
@@ -320,7 +324,7 @@ def test_a_closed_pipe_of_the_other_commands(tmp_path):
     for args in ["figure2", "--out", tmp_path / "out", "--phases", "0"], ["sweep", tmp_path / "sweep.toml", "--store", tmp_path / "results.db"]:
         reader, writer = os.pipe()
         os.close(reader)
-        result = subprocess.run([PGPOST, *map(str, args)], stdout=writer, stderr=subprocess.PIPE, text=True)
+        result = run(PGPOST, *args, stdout=writer)
         os.close(writer)
         assert result.returncode == 141 and "Error" not in result.stderr and "error" not in result.stderr
     assert {p.name for p in (tmp_path / "out").iterdir()} >= {"figure2.png", "run.json"} and (tmp_path / "results.db").exists()  # the work is kept
@@ -329,7 +333,7 @@ def test_a_closed_pipe_of_the_other_commands(tmp_path):
 def test_help_is_quick_and_light():
     "Neither the command nor the reader of logs loads the libraries that only results need."
     code = "import sys, pgpost.cli; print([m for m in ('scipy', 'pandas', 'matplotlib', 'seaborn', 'pyarrow') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ)).stdout.strip() == "[]"
+    assert run(sys.executable, "-c", code).stdout.strip() == "[]"
     for command in "quantile", "budget":
         assert "a csv with the columns problem, n_correct, n_samples, and model where it holds several" in " ".join(pgpost(command, "--help").stdout.split())
     assert "--skip-invalid" in pgpost("quantile", "--help").stdout and "--target-error" in pgpost("budget", "--help").stdout

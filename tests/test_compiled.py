@@ -1,4 +1,4 @@
-"The compiled loops, the loops as Python runs them and the numpy expressions give the same."
+"The compiled loops, the loops as Python runs them and the numpy expressions give the same. Covers core, path, features, policy, behavior."
 import sys
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"Estimates and bands from counts, against exact arithmetic, brute force and simulation."
+"Estimates and bands from counts, against exact arithmetic, brute force and simulation. Covers quantile."
 from fractions import Fraction
 from math import comb
 from pathlib import Path

@@ -1,4 +1,4 @@
-"Logs in every shape, whole and damaged."
+"Logs in every shape, whole and damaged. Covers evallog."
 import json
 import sys
 from collections import Counter

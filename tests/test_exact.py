@@ -1,4 +1,4 @@
-"Likelihoods, scores, paths and updates against exact references: enumeration, finite differences, the plain way."
+"Likelihoods, scores, paths and updates against exact references: enumeration, finite differences, the plain way. Covers path, features, policy, reward, behavior, task."
 from itertools import product
 
 import numpy as np

@@ -1,4 +1,4 @@
-"The notebooks run, say what they do, and agree with the README and the package."
+"The notebooks run, say what they do, and agree with the README and the package. Covers all notebooks."
 import ast
 import importlib
 import inspect
@@ -64,7 +64,7 @@ def test_notebook_is_stored_executed(path):
 
 
 def test_readme_is_the_index():
-    assert (ROOT / "README.md").read_text(encoding="utf-8") == readme.readme(), "run `python tests/tools/readme.py`"
+    assert (ROOT / "README.md").read_text(encoding="utf-8") == readme.readme(), "run `python tests/tools/export.py`"
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -80,6 +80,13 @@ def test_public_names_are_documented(module):
                 if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
                     assert inspect.getdoc(getattr(thing, method)), f"{module}.{name}.{method} has no docstring"
         elif inspect.isfunction(thing): assert inspect.getdoc(thing), f"{module}.{name} has no docstring"
+
+
+def test_every_module_has_tests_that_say_so():
+    "The first line of a test file names the notebooks that it covers: `grep -l 'Covers.*policy' tests/test_*.py` finds what checks a module."
+    first = [path.read_text(encoding="utf-8").split("\n")[0] for path in sorted((ROOT / "tests").glob("test_*.py"))]
+    covered = [re.search(r"\. Covers (.+)\.\"$", line)[1] for line in first]
+    for module in MODULES: assert any(re.search(rf"\b{module}\b", names) for names in covered), f"no test file covers {module}"
 
 
 def imported(source) -> set:

@@ -1,4 +1,4 @@
-"The site: what goes into it fits together, and, where Quarto is installed, what comes out of it does. Covers 17 and the pages of all notebooks."
+"The site: what goes into it fits together, and, where Quarto is installed, what comes out of it does. Covers reference, and all notebooks as pages."
 import json
 import re
 import shutil

@@ -1,4 +1,4 @@
-"What is fast is equal to what is plain."
+"What is fast is equal to what is plain. Covers policy, task, experiment."
 import os
 import signal
 import threading
@@ -75,6 +75,7 @@ def test_a_setting_does_not_change_and_gives_the_same_result_again():
     assert {run.steps for run in replace(setting, steps=6).run(parallel=True).runs.values()} == {6}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow, fast", [("outcome", "process"), ("process", "outcome")])
 def test_an_interrupted_run_is_known_as_such_whichever_is_through(slow, fast, tmp_path):
     "Ctrl-C when one of two runs is complete: it is kept whole, the other as far as it got, and the interruption is raised."

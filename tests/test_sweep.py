@@ -1,4 +1,4 @@
-"Sweeps: bit-exact tables wherever they are made, a store that survives kills, and no run computed twice."
+"Sweeps: bit-exact tables wherever they are made, a store that survives kills, and no run computed twice. Covers sweep, cli."
 import ast
 import contextlib
 import hashlib
@@ -34,6 +34,7 @@ ORIGIN = dict(function="f", version="1", code="c")
 PGPOST = Path(sys.executable).with_name("pgpost")
 GRID = product(steps=[5, 8], seed=seeds(30))
 HELPERS = Path(__file__).parent / "helpers"
+of_one_cluster = pytest.mark.xdist_group("dask")
 needs_dask = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs Dask: pip install 'pgpost[cluster]'")
 plain = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=5)
 
@@ -105,7 +106,7 @@ def contents(path):
     with sqlite3.connect(path) as db: return db.execute("select * from runs order by id").fetchall()
 
 
-@pytest.fixture(params=["serial", "threads", "processes", pytest.param("dask", marks=needs_dask)])
+@pytest.fixture(params=["serial", "threads", "processes", pytest.param("dask", marks=[needs_dask, of_one_cluster])])
 def executor(request):
     if request.param == "serial": yield None
     else:
@@ -161,6 +162,7 @@ def test_a_worker_of_another_version_computes_nothing(monkeypatch):
             run_sweep(sweep_runs.walk, GRID[:2], executor=pool, progress=False)
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_store(expected, tmp_path):
     "Both finish, neither sees an error, and the file is whole."
     code = ("import sys, sweep_runs\nfrom pgpost.sweep import product, run_sweep, seeds\n"
@@ -174,6 +176,7 @@ def test_two_processes_on_one_store(expected, tmp_path):
     assert sqlite3.connect(tmp_path / "a.db").execute("pragma integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.slow
 def test_processes_that_make_one_store_at_the_same_moment(tmp_path):
     "Five wait for one moment, and all of them find or make a store that is whole."
     code = ("import sys, time\nfrom pgpost.sweep import Store\nwhile time.time() < float(sys.argv[2]): pass\n"
@@ -260,6 +263,7 @@ def test_a_store_whose_making_was_killed_is_new(tmp_path):
     for name in "a.db", "b.db": assert len(run_sweep(sweep_runs.walk, GRID[:1], tmp_path / name, progress=False)) == 2
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_what_is_stored(tmp_path):
     "10,000 runs of 1 kB: what Python holds after 2,000 and after 9,999 differs by less than the rows of 100 runs."
     tracemalloc.start()
@@ -580,7 +584,7 @@ def test_packages_and_what_lies_beside_a_module(tmp_path, monkeypatch):
                        "p/sub/d": "import importlib\nimportlib.import_module('p.e')", "p/d": "x = [", "p/e": "", "p/f": "", "q": "", "lone": "import q, p.b, os, numpy, pgpost.task"}.items():
         (tmp_path / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / f"{name}.py").write_text(text)
-    with pytest.raises(CodeError, match=f"p.d has no source to read: '\\[' was never closed"): _sources("p.a")
+    with pytest.raises(CodeError, match="p.d has no source to read: '\\[' was never closed"): _sources("p.a")
     (tmp_path / "p/d.py").write_text("")
     importlib.invalidate_caches()
     assert _sources("p.a").keys() == {"p", "p.a", "p.b", "p.sub", "p.sub.c", "p.d", "p.sub.d", "p.e"}
@@ -692,6 +696,7 @@ def test_kills_at_random_moments_cost_only_what_was_under_way(workers, kills, tm
     assert tables[0] == tables[1] and tables[0].count("\n") == n + 1
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_parent(tmp_path):
     sweep_file(tmp_path, 1000, .05)
     process = start(PGPOST, "sweep", "sweep.toml", "--workers", 2, cwd=tmp_path, stdout=DEVNULL, stderr=DEVNULL)
@@ -713,6 +718,7 @@ def wait_until(condition, seconds=60):
         time.sleep(.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupt_stops_cleanly_and_keeps_what_is_complete(workers, tmp_path):
     sweep_file(tmp_path, 200, .02)
@@ -730,7 +736,9 @@ def test_interrupt_stops_cleanly_and_keeps_what_is_complete(workers, tmp_path):
     assert len(pd.read_csv(tmp_path / "results.csv")) == 200
 
 
+@pytest.mark.slow
 @needs_dask
+@of_one_cluster
 def test_a_killed_dask_worker_costs_a_retry(dask, tmp_path):
     grid = [dict(i=i, victim=str(tmp_path / "victim")) for i in range(200)]
     with cluster(dask.scheduler_address) as executor: table = run_sweep(sweep_runs.deadly, grid, tmp_path / "a.db", executor, progress=False)
@@ -738,6 +746,7 @@ def test_a_killed_dask_worker_costs_a_retry(dask, tmp_path):
     assert table.root.tolist() == [i ** .5 for i in range(200)]
 
 
+@pytest.mark.slow
 def test_a_killed_process_of_a_pool_stops_the_sweep_and_loses_nothing(tmp_path):
     grid = [dict(i=i, victim=str(tmp_path / "victim")) for i in range(40)]
     with process_pool(2) as executor, pytest.raises(ChildProcessError, match="what is complete is kept"):
@@ -748,7 +757,9 @@ def test_a_killed_process_of_a_pool_stops_the_sweep_and_loses_nothing(tmp_path):
 
 # the command
 
+@pytest.mark.slow
 @needs_dask
+@of_one_cluster
 def test_a_scheduler_that_does_not_answer(tmp_path):
     sweep_file(tmp_path, 3, 0)
     result = pgpost("sweep", "sweep.toml", "--scheduler", "tcp://127.0.0.1:9", cwd=tmp_path)
@@ -756,7 +767,9 @@ def test_a_scheduler_that_does_not_answer(tmp_path):
     assert not (tmp_path / "results.db").exists()
 
 
+@pytest.mark.slow
 @needs_dask
+@of_one_cluster
 def test_the_command_on_a_cluster(dask, tmp_path):
     (tmp_path / "sweep.toml").write_text('run = "figure1"\nseeds = 4\n[setting]\nd = 4\nk = 4\nN = 8\nn_components = 4\nbase_steps = 5\nsteps = 5\n')
     for where in ["--scheduler", dask.scheduler_address, "--store", "a.db"], ["--store", "b.db"]:
@@ -772,6 +785,7 @@ def test_without_dask_the_extra_is_named(tmp_path):
     assert result.returncode == 2 and result.stderr == "Error: a cluster needs Dask: pip install 'pgpost[cluster]'\n"
 
 
+@pytest.mark.slow
 def test_failures_fresh_and_export(tmp_path):
     sweep_file(tmp_path, 3, 0)
     (tmp_path / "walk.toml").write_text('run = "sweep_runs:walk"\n[grid]\nsteps = [5, 13]\nseed = [1, 2]\n')

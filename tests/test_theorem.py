@@ -1,4 +1,4 @@
-"The measured theorems: what is read off a run, what must not pass, and the commands."
+"The measured theorems: what is read off a run, what must not pass, and the commands. Covers theorem, experiment, online, plot, cli."
 import json
 import os
 from dataclasses import replace
@@ -82,6 +82,7 @@ def test_mistakes_count_rounds():
     assert all(0 < row["summed_error"] <= 3 for row in rows) and len(rows) == 6  # a context is mistaken once, or never for label 0
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, monkeypatch, capsys):
     "Tables, a figure for each group, and a rerun that has nothing left to run."
     everything = list(CLAIMS)
@@ -100,6 +101,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     finally: CLAIMS[:] = everything
 
 
+@pytest.mark.slow
 def test_figure2_command(tmp_path, capsys):
     main(["figure2", "--out", str(tmp_path/"f"), "--phases", "1", "--seed", "3"])
     quantiles, record = pd.read_csv(tmp_path/"f"/"quantiles.csv"), json.loads((tmp_path/"f"/"run.json").read_text())

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['check_integer', 'check_between', 'check_choice', 'check_type', 'calls', 'defined_in', 'overrides', 'Part',
-           'check_called', 'check_fields', 'forget_patched', 'progress_bar', 'compiled', 'or_compiled']
+           'check_called', 'check_fields', 'progress_bar', 'forget_patched', 'compiled', 'or_compiled']
 
 # %% ../nbs/00_core.ipynb #d01d391d
 from abc import ABC, abstractmethod
@@ -112,16 +112,6 @@ def check_fields(
         if callable(getattr(kind, name, None)) and not callable(value):
             raise ValueError(f"{type(part).__name__} has a field {name}, which is the name of a method of {kind.__name__}: it needs another name")
 
-# %% ../nbs/00_core.ipynb #babc1bd8
-def forget_patched(
-    namespace,  # `globals()`
-):
-    "Remove the names that `patch` leaves behind as None: a method cannot be imported without its class."
-    classes = [thing for thing in namespace.values() if isinstance(thing, type)]
-    methods = set().union(*map(vars, classes))
-    for name in methods & namespace.keys():
-        if namespace[name] is None: del namespace[name]
-
 # %% ../nbs/00_core.ipynb #36bb31c3
 def _no_bar(iterable, **about): return iterable
 
@@ -136,6 +126,16 @@ def progress_bar(
         from tqdm import tqdm
         progress = partial(tqdm, unit=unit)
     return partial(progress, **about)
+
+# %% ../nbs/00_core.ipynb #babc1bd8
+def forget_patched(
+    namespace,  # `globals()`
+):
+    "Remove the names that `patch` leaves behind as None: a method cannot be imported without its class."
+    classes = [thing for thing in namespace.values() if isinstance(thing, type)]
+    methods = set().union(*map(vars, classes))
+    for name in methods & namespace.keys():
+        if namespace[name] is None: del namespace[name]
 
 # %% ../nbs/00_core.ipynb #e8df7fba
 @cache

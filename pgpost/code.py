@@ -130,7 +130,7 @@ def _parsed(data, package):
     return _Source(_hash(normal_form(tree).encode()), tuple(_imports(tree, package)))
 
 # %% ../nbs/09b_code.ipynb #cf97b54e
-def _source(spec, data=None):
+def _source_of(spec, data=None):
     "The source of a module, from its file if `data`, the content, is not given."
     try:
         if data is None: data = spec.loader.get_data(spec.origin)
@@ -148,7 +148,7 @@ def _sources(module, loaded={}):
         ahead.append(name.rpartition(".")[0])  # its package, which is imported with it
         spec = _spec(name)
         if not spec or not spec.has_location: continue  # no module, or a folder without one
-        found[name] = _source(spec, loaded.get(name))
+        found[name] = _source_of(spec, loaded.get(name))
         ahead += found[name].imports
     if module not in found: raise CodeError(f"{module} has no source to read")
     return found

@@ -127,7 +127,8 @@ def _runs(origin, settings):
     return runs
 
 # %% ../nbs/10_sweep.ipynb #fcb76e2a
-_APPLICATION, _SCHEMA = int.from_bytes(b"pgps", "big"), 2
+_APPLICATION = int.from_bytes(b"pgps", "big")
+_SCHEMA = 2
 _LAYOUT = f"""
 begin immediate;
 create table if not exists runs (
@@ -221,6 +222,37 @@ class Store:
     def __enter__(self): return self
     def __exit__(self, *error): self.close()
 
+# %% ../nbs/10_sweep.ipynb #99c50bf7
+@patch
+def _register(self:Store, origin, runs):
+    "Make a place for each of the `runs`, settings by key, that has none."
+    with _explained(self.path), self._db:
+        self._db.executemany("insert or ignore into runs (function, version, code, key, setting) values (?, ?, ?, ?, ?)",
+                             ((*origin.values(), *run) for run in runs.items()))
+
+@patch
+def _missing(self:Store, key):
+    "Whether a run has neither rows nor an error."
+    query = "select 1 from runs where key = ? and rows is null and error is null"
+    with _explained(self.path): return self._db.execute(query, (key,)).fetchone() is not None
+
+# %% ../nbs/10_sweep.ipynb #83c3b224
+def _checksum(rows): return None if rows is None else hashlib.sha256(rows.encode()).hexdigest()
+
+@patch
+def _keep(self:Store, outcomes):
+    "Keep the outcomes of runs, (rows, error, traceback, key) each, in one transaction."
+    with _explained(self.path), self._db:
+        self._db.executemany("update runs set rows = ?, checksum = ?, error = ?, traceback = ? where key = ? and rows is null",
+                             ((rows, _checksum(rows), error, trace, key) for rows, error, trace, key in outcomes))
+
+@patch
+def _forget(self:Store, keys, condition):
+    "Empty the places of those runs with `keys` that meet the condition."
+    with _explained(self.path), self._db:
+        self._db.executemany(f"""update runs set rows = null, checksum = null, error = null, traceback = null
+                                 where key = ? and {condition}""", ((key,) for key in keys))
+
 # %% ../nbs/10_sweep.ipynb #f81714ec
 @patch
 def _select(self:Store, columns, keys):
@@ -251,8 +283,10 @@ def to_dataframe(self:Store,
 ):
     "`DataFrame` with a line for each row of each complete run; the first columns, function, version and code, say where it comes from."
     import pandas as pd
-    complete = (run[:5] for run in self._stored(keys) if run[4] is not None)
-    return pd.DataFrame([dict(function=f, version=v, code=c) | setting | row for f, v, c, setting, rows in complete for row in json.loads(rows)])
+    lines = []
+    for *origin, setting, rows, _, _ in self._stored(keys):
+        for row in json.loads(rows or "[]"): lines.append(dict(zip(_ORIGIN, origin)) | setting | row)
+    return pd.DataFrame(lines)
 
 # %% ../nbs/10_sweep.ipynb #67d12fdd
 @patch
@@ -288,37 +322,6 @@ def _n_of_other_code(self:Store, origin):
     query = "select count(rows) from runs where function = ? and not (version = ? and code is ?)"
     with _explained(self.path): return self._db.execute(query, tuple(origin.values())).fetchone()[0]
 
-# %% ../nbs/10_sweep.ipynb #83c3b224
-def _checksum(rows): return None if rows is None else hashlib.sha256(rows.encode()).hexdigest()
-
-@patch
-def _keep(self:Store, outcomes):
-    "Keep the outcomes of runs, (rows, error, traceback, key) each, in one transaction."
-    with _explained(self.path), self._db:
-        self._db.executemany("update runs set rows = ?, checksum = ?, error = ?, traceback = ? where key = ? and rows is null",
-                             ((rows, _checksum(rows), error, trace, key) for rows, error, trace, key in outcomes))
-
-@patch
-def _forget(self:Store, keys, condition):
-    "Empty the places of those runs with `keys` that meet the condition."
-    with _explained(self.path), self._db:
-        self._db.executemany(f"""update runs set rows = null, checksum = null, error = null, traceback = null
-                                 where key = ? and {condition}""", ((key,) for key in keys))
-
-# %% ../nbs/10_sweep.ipynb #99c50bf7
-@patch
-def _register(self:Store, origin, runs):
-    "Make a place for each of the `runs`, settings by key, that has none."
-    with _explained(self.path), self._db:
-        self._db.executemany("insert or ignore into runs (function, version, code, key, setting) values (?, ?, ?, ?, ?)",
-                             ((*origin.values(), *run) for run in runs.items()))
-
-@patch
-def _missing(self:Store, key):
-    "Whether a run has neither rows nor an error."
-    query = "select 1 from runs where key = ? and rows is null and error is null"
-    with _explained(self.path): return self._db.execute(query, (key,)).fetchone() is not None
-
 # %% ../nbs/10_sweep.ipynb #e29f3340
 def _setting_class(fn):
     "The class that annotates the argument of a run; `dict` if there is none."
@@ -330,6 +333,30 @@ def _setting_class(fn):
 def _argument(kind, setting):
     "A setting as the run gets it."
     return kind(**setting) if is_dataclass(kind) else setting
+
+# %% ../nbs/10_sweep.ipynb #9a70ab4a
+def _nearest(what, name, known):
+    "A `ValueError` about an unknown name, with the nearest known one."
+    return ValueError(f"{name!r} is not {what}; did you mean {get_close_matches(name, known, n=1, cutoff=0)[0]!r}?")
+
+def _check_type(name, value, kind):
+    "Raise a `ValueError` if a value cannot be of the plain type `kind`; an integer can be a float."
+    wanted = (int, float) if kind is float else kind
+    if kind in (bool, int, float, str) and (not isinstance(value, wanted) or isinstance(value, bool) != (kind is bool)):
+        raise ValueError(f"{name} must be of type {kind.__name__}, got {value!r}")
+
+# %% ../nbs/10_sweep.ipynb #526fef0e
+def _check_settings(fn, settings):
+    "Raise a `ValueError` about a setting that the class which annotates the argument of `fn` does not take."
+    kind = _setting_class(fn)
+    fields = get_type_hints(kind)
+    for setting in settings:
+        for name, value in setting.items():
+            if fields and name not in fields: raise _nearest(f"a parameter of {function_name(fn)}", name, fields)
+            if value is None and vars(kind).get(name, kind) is None: continue  # its default
+            _check_type(name, value, fields.get(name))
+        try: _argument(kind, setting)
+        except TypeError as error: raise ValueError(str(error)) from error  # one is missing
 
 # %% ../nbs/10_sweep.ipynb #5c6f5085
 def _check_column(name, value, setting):
@@ -384,13 +411,6 @@ def _result(future, n):
     except CodeError: raise
     except Exception as error: return 0., [_failed(error)] * n
 
-# %% ../nbs/10_sweep.ipynb #f7f92277
-_UNDER_WAY, _LARGEST, _SECONDS = 4096, 20, .1  # most batches under way, most runs in a batch, seconds that a batch should take
-
-def _batch_size(n, seconds, before):
-    "How many runs to hand out at once after `n` took some `seconds`: at most twice as many as `before`."
-    return int(np.clip(n * _SECONDS / max(seconds, 1e-6), 1, min(2 * before, _LARGEST)))
-
 # %% ../nbs/10_sweep.ipynb #bd9222fb
 class _Here(Executor):
     "Runs in this process, at once."
@@ -398,6 +418,15 @@ class _Here(Executor):
         future = Future()
         future.set_result(fn(*args))
         return future
+
+# %% ../nbs/10_sweep.ipynb #f7f92277
+_UNDER_WAY = 4096  # most batches under way
+_LARGEST = 20  # most runs in a batch
+_SECONDS = .1  # that a batch should take
+
+def _batch_size(n, seconds, before):
+    "How many runs to hand out at once after `n` took some `seconds`: at most twice as many as `before`."
+    return int(np.clip(n * _SECONDS / max(seconds, 1e-6), 1, min(2 * before, _LARGEST)))
 
 # %% ../nbs/10_sweep.ipynb #340fd795
 def _completed(executor, fn, code, runs):
@@ -474,8 +503,9 @@ def fill(self:Store,
     keys, runs = self._places(origin, runs, any_code)
     if redo: self._forget(runs, _REDO[redo])
     runs = {key: setting for key, setting in runs.items() if self._missing(key)}
-    other = self._n_of_other_code(origin)
-    bar = progress_bar(progress, "run", total=len(keys), initial=len(keys) - len(runs), **dict(postfix=f"{other} of other code") if other else {})
+    about = dict(total=len(keys), initial=len(keys) - len(runs))
+    if other := self._n_of_other_code(origin): about["postfix"] = f"{other} of other code"
+    bar = progress_bar(progress, "run", **about)
     return keys, sum(1 for _ in bar(self._compute(executor, fn, code, runs)))
 
 # %% ../nbs/10_sweep.ipynb #17c6aefa
@@ -483,7 +513,8 @@ class SweepFailed(RuntimeError):
     "Some runs of a sweep failed; `.table` holds the rows of the others, `.failures` the errors."
     def __init__(self, table, failures):
         super().__init__(f"{len(failures)} runs failed, the first at {failures.setting[0]} with {failures.error[0]}")
-        self.table, self.failures = table, failures
+        self.table = table
+        self.failures = failures
 
 def run_sweep(
     fn,  # from a setting to rows: a pure function at the top level of a module
@@ -497,7 +528,8 @@ def run_sweep(
     "Compute what the store does not have yet. `DataFrame`: a line for each row of each setting, in order. Raises `SweepFailed`."
     with nullcontext(store) if isinstance(store, Store) else Store(":memory:" if store is None else store) as store:
         keys, _ = store.fill(fn, settings, executor, progress, redo, any_code)
-        table = store.to_dataframe(keys).drop(columns=["function", "version"] + ["code"] * (not any_code), errors="ignore")
+        origin = ["function", "version"] if any_code else _ORIGIN
+        table = store.to_dataframe(keys).drop(columns=origin, errors="ignore")
         failures = store.failures(keys)
     if len(failures): raise SweepFailed(table, failures)
     return table
@@ -560,29 +592,6 @@ def cluster(
     with client:
         if not client.nthreads(): print(f"the cluster at {address} has no workers yet; runs wait for them", file=sys.stderr)
         yield client.get_executor(pure=False)
-
-# %% ../nbs/10_sweep.ipynb #9a70ab4a
-def _nearest(what, name, known):
-    "A `ValueError` about an unknown name, with the nearest known one."
-    return ValueError(f"{name!r} is not {what}; did you mean {get_close_matches(name, known, n=1, cutoff=0)[0]!r}?")
-
-def _check_type(name, value, kind):
-    "Raise a `ValueError` if a value cannot be of the plain type `kind`; an integer can be a float."
-    wanted = (int, float) if kind is float else kind
-    if kind in (bool, int, float, str) and (not isinstance(value, wanted) or isinstance(value, bool) != (kind is bool)):
-        raise ValueError(f"{name} must be of type {kind.__name__}, got {value!r}")
-
-# %% ../nbs/10_sweep.ipynb #526fef0e
-def _check_settings(fn, settings):
-    "Raise a `ValueError` about a setting that the class which annotates the argument of `fn` does not take."
-    kind = _setting_class(fn)
-    fields = get_type_hints(kind)
-    for setting in settings:
-        for name, value in setting.items():
-            if fields and name not in fields: raise _nearest(f"a parameter of {function_name(fn)}", name, fields)
-            _check_type(name, value, fields.get(name))
-        try: _argument(kind, setting)
-        except TypeError as error: raise ValueError(str(error)) from error  # one is missing
 
 # %% ../nbs/10_sweep.ipynb #ce2c19a4
 _KEYS = dict(run=str, seeds=int, entropy=int, setting=dict, grid=dict, zip=dict)

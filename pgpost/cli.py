@@ -23,7 +23,8 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import pgpost
-from .evallog import COLUMNS, FORMATS, LogError, natural_order, read_logs, read_steps
+from .evallog import COLUMNS, FORMATS, LogError, read_logs, read_steps
+from .records import natural_order
 
 # %% ../nbs/15_cli.ipynb #cf6ad786
 class OutputFolder:

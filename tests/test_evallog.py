@@ -9,7 +9,7 @@ import pytest
 from fuzz_evallog import mutations, outcome
 from hypothesis import given, settings, strategies as st
 from logs import LOGS, inspect_eval, inspect_samples, lm_eval, write
-from pgpost import evallog
+from pgpost import evallog, records, verdict
 from pgpost.evallog import LogError, read_log, read_logs, read_steps
 from processes import run
 
@@ -100,7 +100,7 @@ LINE = b'{"idx": 0, "score": [true, false]}\n'
     ("a.jsonl", LINE + b"\xff\xfe\n", "line 2: not UTF-8: text in UTF-8 is wanted, byte 1 is 0xff"),
     ("a.jsonl", LINE + b"[1, 2]\n", "line 2: not a record.*got a list"),
     ("a.jsonl", LINE + b"[" * 200_000, "line 2: (nested too deeply|broken JSON)"),
-    ("a.jsonl", LINE + b'{"idx": 1, "a": "' + b"x" * (evallog.LINE_LIMIT + 5) + b'"}\n', "line 2: line too long"),
+    ("a.jsonl", LINE + b'{"idx": 1, "a": "' + b"x" * (records.LINE_LIMIT + 5) + b'"}\n', "line 2: line too long"),
     ("a.jsonl", LINE + b'{"task_id": "a", "passed": true}\n', "line 2: mixed formats: Qwen2.5-Math records are wanted, this one looks like HumanEval"),
     ("a.jsonl", b'{"id": 0, "good": true}\n', "line 1: format not recognized: its fields are 'id', 'good'"),
     ("a.jsonl", b'{"task_id": 0, "passed": true, "idx": 1, "score": 1}\n', "line 1: format not recognized: it may be humaneval or qwen-math"),
@@ -181,7 +181,7 @@ def test_what_is_not_a_file(name, tmp_path):
 def test_skipping_goes_on_and_counts(tmp_path):
     "Everything around the invalid records is kept, also after a line that is too long."
     path, skipped = tmp_path / "a.jsonl", Counter()
-    path.write_bytes(LINE + b"{\n\xff\n" + b"x" * (evallog.LINE_LIMIT + 1) + b'\n{"idx": 1, "score": [2]}\n{"idx": 2, "score": [1]}\n' + LINE)
+    path.write_bytes(LINE + b"{\n\xff\n" + b"x" * (records.LINE_LIMIT + 1) + b'\n{"idx": 1, "score": [2]}\n{"idx": 2, "score": [1]}\n' + LINE)
     assert read_log(path, skipped=skipped).values.tolist() == [["0", 1, 2], ["2", 1, 1]]
     assert skipped == {"broken JSON": 1, "not UTF-8": 1, "line too long": 1, "not a verdict": 1, "duplicated sample": 1}
     path.write_bytes(b"{\n{\n")
@@ -339,9 +339,9 @@ def test_pass_at_k_gives_the_count_or_is_refused(drawn):
     n, c, k = drawn
     def estimate(c): return 1. if n - c < k else float(1 - np.prod(1 - k / np.arange(n - c + 1, n + 1)))
     same = [other for other in range(n + 1) if abs(estimate(other) - estimate(c)) < 1e-9]
-    if len(same) == 1: assert evallog._correct_from_pass_at(estimate(c), k, n) == c
+    if len(same) == 1: assert verdict.correct_from_pass_at(estimate(c), k, n) == c
     else:
-        with pytest.raises(LogError, match="does not tell how many"): evallog._correct_from_pass_at(estimate(c), k, n)
+        with pytest.raises(LogError, match="does not tell how many"): verdict.correct_from_pass_at(estimate(c), k, n)
 
 
 def test_fractions_of_a_known_number_of_answers(tmp_path):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastcore.basics import patch
-from .features import Part, calls, check_called, check_fields, check_integer, check_type, defined_in, overrides
+from .core import Part, calls, check_between, check_called, check_fields, check_integer, check_type, defined_in, forget_patched, overrides
 from .policy import Forward, LinearPolicy
 from .reward import Ledger, Outcome, Process, Reward
 
@@ -91,7 +91,7 @@ class Frozen(TokenBehavior):
     def __post_init__(self): check_type("q0", self.q0, LinearPolicy)
 
     @property
-    def policies(self): return self.q0,
+    def policies(self): "The one policy, `q0`."; return self.q0,
 
     def log_q(self, correct):
         forward = self.q0.forward(correct.x, correct.path)
@@ -122,11 +122,10 @@ class Mixture(SequenceBehavior):
 
     def __post_init__(self):
         check_type("q0", self.q0, LinearPolicy)
-        if not 0 < self.uniform < 1:
-            raise ValueError(f"the weight of the uniform policy must lie strictly between 0 and 1, got {self.uniform}")
+        check_between("the weight of the uniform policy", self.uniform, 0, 1)
 
     @property
-    def policies(self): return self.q0,
+    def policies(self): "The one policy, `q0`."; return self.q0,
 
 # %% ../nbs/04_behavior.ipynb #6263448c
 class SequenceMixture(Mixture):
@@ -134,11 +133,13 @@ class SequenceMixture(Mixture):
     def verified(self, correct, rng):
         q0 = self.q0.forward(correct.x, correct.path)
         coin = rng.random(len(q0.path)) < self.uniform
-        return q0.path.verified_prefix(np.where(coin[q0.path.owner], -np.log(self.q0.encoder.k), q0.log_p), rng)
+        log_q = np.where(coin[q0.path.row_of_step], -np.log(self.q0.encoder.k), q0.log_p)
+        return q0.path.verified_prefix(log_q, rng)
 
     def log_likelihood(self, correct):
         q0 = self.q0.forward(correct.x, correct.path).log_likelihood()
-        return np.logaddexp(np.log1p(-self.uniform) + q0, np.log(self.uniform) - correct.path.N * np.log(self.q0.encoder.k))
+        uniform = -correct.path.N * np.log(self.q0.encoder.k)
+        return np.logaddexp(np.log1p(-self.uniform) + q0, np.log(self.uniform) + uniform)
 
     def sample(self, correct, rng):
         y = self.q0.sample(correct.x, correct.path.N, rng)
@@ -162,7 +163,9 @@ def check_kind(self:Behavior,
 ):
     "Raise a `ValueError` if the reward is not of the one kind that the behavior is for, with the credit and the queries of that kind."
     if self.rewards is None: return
-    us, kind, given = type(self).__name__, self.rewards, type(reward)
+    us = type(self).__name__
+    kind = self.rewards
+    given = type(reward)
     if not isinstance(reward, kind): raise ValueError(f"{us} is for {kind.__name__} rewards, got {reward}")
     for method in "credit", "queries":
         if overrides(given, method, below=kind): raise ValueError(f"{us} is for {kind.__name__} rewards as they are, but {given.__name__} overrides {method}")
@@ -171,7 +174,8 @@ def check_kind(self:Behavior,
 def _check_asked(behavior, who, asked, others):
     "Raise a `ValueError` if `behavior` overrides one of the `others` below the class that defines what it is `asked` for."
     below = defined_in(type(behavior), *asked)
-    for method in others: check_called(behavior, method, below, f"{who} asks for {' or '.join(asked)}, which is that of {below.__name__}")
+    why = f"{who} asks for {' or '.join(asked)}, which is that of {below.__name__}"
+    for method in others: check_called(behavior, method, below, why)
 
 def _check_unweighted(behavior, who): check_called(behavior, "weight", Behavior, f"{who} does not ask for it")
 
@@ -188,7 +192,8 @@ def check_reward(self:Behavior,
     self.check_kind(reward)
     if reward.sparse:
         _check_asked(self, "a reward of 0 and 1 without a baseline", _PREFIX, ["sample"])
-        return check_called(reward, "advantages", defined_in(type(reward), "sparse"), "while it is sparse they are 0 and 1: it has to say `sparse = False`")
+        why = "while it is sparse they are 0 and 1: it has to say `sparse = False`"
+        return check_called(reward, "advantages", defined_in(type(reward), "sparse"), why)
     if not overrides(type(self), "sample", below=Behavior):
         raise ValueError(f"{type(self).__name__} proposes no tokens: it works with rewards 0 and 1 without a baseline only, got {reward}")
     _check_asked(self, "a reward that is not sparse", ["sample"], _PREFIX)
@@ -209,7 +214,7 @@ class ImportanceWeighted(Behavior):
         if not self.zeta >= 1: raise ValueError(f"zeta must be at least 1, got {self.zeta}")
 
     @property
-    def policies(self): return self.q.policies
+    def policies(self): "Those of `q`."; return self.q.policies
 
     def check_reward(self, reward):
         super().check_reward(reward)
@@ -220,13 +225,15 @@ class ImportanceWeighted(Behavior):
         return self.q.propose(correct, reward, rng)
 
     def weight(self, correct):
-        log_weight, bound = correct.log_likelihood() - self.q.log_likelihood(correct), np.log(self.zeta)
-        return np.exp(np.clip(log_weight, -bound, bound))[correct.path.owner]
+        log_weight = correct.log_likelihood() - self.q.log_likelihood(correct)
+        bound = np.log(self.zeta)
+        return np.exp(np.clip(log_weight, -bound, bound))[correct.path.row_of_step]
 
 # %% ../nbs/04_behavior.ipynb #bb3db581
 def _draws_until_success(log_p, rng):
     "Number of independent draws until the first success, as floats: geometric with success probabilities exp(log_p)."
-    log_rate = np.where(log_p > -30, np.log(-np.log1p(-np.exp(np.clip(log_p, -30, -1e-16)))), log_p)  # log(-log(1 - p))
+    p = np.exp(np.clip(log_p, -30, -1e-16))
+    log_rate = np.where(log_p > -30, np.log(-np.log1p(-p)), log_p)  # log(-log(1 - p))
     with np.errstate(over="ignore"):  # infinitely many, to a float
         return np.maximum(1, np.ceil(np.exp(np.log(rng.standard_exponential(log_p.shape)) - log_rate)))
 
@@ -252,15 +259,27 @@ class BestOf(Behavior):
         _check_fallback(self, SequenceBehavior, "log_likelihood", "log_q")
 
     @property
-    def policies(self): return self.q.policies
+    def policies(self): "Those of the fallback."; return self.q.policies
 
     def propose(self, correct, reward, rng):
         self.check_kind(reward)
-        verified, N = correct.path.verified_prefix(correct.log_p, rng), correct.path.N
+        N = correct.path.N
+        verified = correct.path.verified_prefix(correct.log_p, rng)
+        mistaken = verified < N
         draws = _draws_until_success(self.q.log_likelihood(correct), rng)
-        wrong = verified < N
-        queries = 1 + np.where(wrong, np.minimum(draws, float(self.m)), 0)
-        return np.where(wrong & (draws <= self.m), N, verified), Ledger(queries)
+        queries = 1 + np.where(mistaken, np.minimum(draws, float(self.m)), 0)
+        return np.where(mistaken & (draws <= self.m), N, verified), Ledger(queries)
+
+# %% ../nbs/04_behavior.ipynb #14361db5
+def _log_miss(log_q): return np.log1p(-np.exp(np.minimum(log_q, -1e-16)))  # log(1 - q), finite also for q = 1
+
+def _draws_given_success(path, length, log_q, m, rng):
+    "Draws that the first `length` tokens of each response took, each a success within `m`: geometric on 1..m, summed by response."
+    step = np.repeat(np.arange(len(log_q)), path.count(length))  # of every verified position
+    log_miss = _log_miss(log_q)[step]
+    success = -np.expm1(m * log_miss)
+    draws = np.ceil(np.log1p(-success * rng.random(len(step))) / log_miss)
+    return np.bincount(path.row_of_step[step], np.clip(draws, 1, m), minlength=len(path))
 
 # %% ../nbs/04_behavior.ipynb #047026e7
 @dataclass(frozen=True)
@@ -276,17 +295,18 @@ class StepwiseBestOf(Behavior):
         _check_fallback(self, TokenBehavior, "log_q")
 
     @property
-    def policies(self): return self.q.policies
+    def policies(self): "Those of the fallback."; return self.q.policies
 
     def propose(self, correct, reward, rng):
         self.check_kind(reward)
         N = correct.path.N
-        wrong = correct.path.verified_prefix(correct.log_p, rng) < N
+        mistaken = correct.path.verified_prefix(correct.log_p, rng) < N
         path, log_q = self.q.log_q(correct)
-        log_miss = np.log1p(-np.exp(np.minimum(log_q, -1e-16)))  # log(1 - q_i)
-        success = -np.expm1(self.m * log_miss)
-        with np.errstate(divide="ignore"): built = path.verified_prefix(np.log(success), rng)
-        positions = np.repeat(np.arange(len(log_q)), path.count(np.where(wrong, built, 0)))  # verified ones, as steps of the path
-        draws = np.ceil(np.log1p(-success[positions] * rng.random(len(positions))) / log_miss[positions])
-        spent = np.bincount(path.owner[positions], np.clip(draws, 1, self.m), minlength=len(wrong))
-        return np.where(wrong, built, N), Ledger(queries=1 + spent + self.m * (wrong & (built < N)))
+        success = -np.expm1(self.m * _log_miss(log_q))  # s_i = 1 - (1 - q_i)^m
+        with np.errstate(divide="ignore"): reached = path.verified_prefix(np.log(success), rng)  # the prefix that is built
+        draws = _draws_given_success(path, np.where(mistaken, reached, 0), log_q, self.m, rng)
+        in_vain = self.m * (mistaken & (reached < N))  # at the position where it stopped
+        return np.where(mistaken, reached, N), Ledger(1 + draws + in_vain)
+
+# %% ../nbs/04_behavior.ipynb #821be98f
+forget_patched(globals())

@@ -10,11 +10,13 @@ __all__ = ['path_bound', 'average_error', 'steps_to_error', 'Budget', 'algorithm
 from dataclasses import dataclass
 
 import numpy as np
+from .core import check_between, check_choice
 
 # %% ../nbs/08_bounds.ipynb #46162fc5
 def _check(**values):
     "Raise a `ValueError` for a number outside of its range."
-    least, most = dict(k=2, N=1, T=1), dict(gamma=2)
+    least = dict(k=2, N=1, T=1)
+    most = dict(gamma=2)
     for name, value in values.items():
         if name in least:
             if not least[name] <= value < np.inf: raise ValueError(f"{name} must be at least {least[name]}, got {value}")
@@ -34,7 +36,7 @@ def path_bound(
     if not 1 <= zeta < np.inf: raise ValueError(f"zeta must be finite and at least 1, got {zeta}")
     D = (np.log(k) + np.log(N) + np.log(T))**2 / gamma**2
     bounds = dict(adaptive=8 * zeta * D + 4 * zeta**2, squared=16 * N * D + 8 * N, constant=4 * N * D + 2)
-    if stepsize not in bounds: raise ValueError(f"stepsize must be one of {', '.join(bounds)}, got {stepsize!r}")
+    check_choice("stepsize", stepsize, bounds)
     if zeta != 1 and stepsize != "adaptive": raise ValueError("importance weights have a bound with the adaptive step only")
     return bounds[stepsize]
 
@@ -62,7 +64,8 @@ def steps_to_error(
     while average_error(high, **kwargs) > eps: low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if average_error(middle, **kwargs) > eps else (low, middle)
+        if average_error(middle, **kwargs) > eps: low = middle
+        else: high = middle
     return high
 
 # %% ../nbs/08_bounds.ipynb #ad1bf9a2
@@ -121,7 +124,7 @@ def leading_queries(
     _check(eps=eps, target_error=target_error)
     if target_error <= eps:
         raise ValueError(f"target_error must be above eps, {eps}, since the problems left out stay unsolved, got {target_error}")
-    if not 0 <= quantile <= 1: raise ValueError(f"quantile must lie in [0, 1], got {quantile}")
+    check_between("quantile", quantile, 0, 1, closed=True)
     T = 1 / (target_error - eps)
     if quantile == 0: return np.inf
     if N is None: return T + (1 + eps * T) / quantile
@@ -136,12 +139,12 @@ def search_queries(
     gamma,  # margin, at most 1/sqrt(N): the instance has 1/(N gamma^2) contexts
 ) -> float:
     "Expected queries to find all responses of the independent tokens with margin `gamma`: least possible for outcome, attained for process rewards."
+    check_choice("reward", reward, ("outcome", "process"))
     _check(k=k, N=N, gamma=gamma)
     if N * gamma**2 > 1 + 1e-9:
         raise ValueError(f"independent tokens have a margin of at most 1/sqrt(N) = {N**-.5:.3g}, got {gamma}")
     if reward == "outcome": return (_power(k, N) + 1) / (2 * N * gamma**2)
-    if reward == "process": return (k + 1) / (2 * gamma**2)
-    raise ValueError(f"reward must be 'outcome' or 'process', got {reward!r}")
+    return (k + 1) / (2 * gamma**2)
 
 # %% ../nbs/08_bounds.ipynb #9c5fbc15
 def least_queries(

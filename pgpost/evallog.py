@@ -12,9 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 from .records import ENDINGS, PACKED, LogError, files_in, from_csv, from_lines, may_be_log, shown, source, unpacked_name
-from .records import LINE_LIMIT  # noqa: F401  # where it was before
+from .records import LINE_LIMIT, natural_order, printable  # noqa: F401  # found here as well
 from .verdict import FORMATS, Texts, Verdicts, first_names, format_of, lookup, model_of, problem_of, recognize, require
-from .verdict import COLUMNS, MOST_SAMPLES, Format  # noqa: F401  # where they were before
+from .verdict import COLUMNS, MOST_SAMPLES, Format  # noqa: F401  # found here as well
 
 # %% ../nbs/09_evallog.ipynb #ee000002
 class _Variants:
@@ -264,11 +264,12 @@ def _short_names(places):
 
 # %% ../nbs/09_evallog.ipynb #f0000312
 def _added_up(tables):
-    "One table of several of one model, with what was said of any of them, once."
+    "One table of several of one model, with what was said of any of them, once, and what the counts say."
     import pandas as pd
+    from pgpost.quantile import count_warnings
     table = pd.concat(tables).groupby("problem", sort=False).sum().reset_index()
     said = [sentence for part in tables for sentence in part.attrs["warnings"]]
-    table.attrs.update(tables[0].attrs, warnings=list(dict.fromkeys(said)))
+    table.attrs.update(tables[0].attrs, warnings=list(dict.fromkeys([*said, *count_warnings(table.n_correct, table.n_samples)])))
     return table
 
 # %% ../nbs/09_evallog.ipynb #f0000313
@@ -299,7 +300,8 @@ def read_logs(
     skipped=None,  # a `Counter` that takes the invalid records by their kind; they are errors if None
     **options,  # format, key, correct, threshold, errors_wrong: see `read_log`
 ) -> dict:  # by model, a table problem, n_correct, n_samples
-    "Counts of each model, merged over its logs; `attrs` as of `read_log`."
+    """Counts of each model, merged over its logs; `attrs["warnings"]` as of `read_log`, and what the counts show by themselves:
+    see `pgpost.quantile.count_warnings`."""
     paths = [Path(path) for path in paths]
     options.update(progress=progress, skipped=skipped)
     found = []

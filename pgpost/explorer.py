@@ -10,7 +10,7 @@ from collections import namedtuple
 
 import numpy as np
 from matplotlib.colors import to_hex
-from .features import check_integer
+from .core import check_integer
 from .plot import PALETTE
 
 # %% ../nbs/16_explorer.ipynb #5e1a0b04

@@ -7,6 +7,7 @@ __all__ = ['perceptron', 'banditron']
 
 # %% ../nbs/11_online.ipynb #1bb18da2
 import numpy as np
+from .core import check_between
 
 # %% ../nbs/11_online.ipynb #a129d08a
 def _check(x, y, k):
@@ -22,8 +23,10 @@ def perceptron(
 ) -> np.ndarray:  # of booleans, shape (T, R)
     "The mistakes of the multiclass perceptron, which is told the label after every round."
     _check(x, y, k)
-    (T, R, d), r = x.shape, np.arange(x.shape[1])
-    W, wrong = np.zeros((R, k, d)), np.empty((T, R), dtype=bool)
+    T, R, d = x.shape
+    r = np.arange(R)
+    W = np.zeros((R, k, d))
+    wrong = np.empty((T, R), dtype=bool)
     for t in range(T):
         guess = np.einsum("rkd,rd->rk", W, x[t]).argmax(axis=1)
         wrong[t] = guess != y[t]
@@ -41,13 +44,18 @@ def banditron(
 ) -> tuple:  # booleans, shape (T, R) each: whether the prediction, and whether the label that was played, was wrong
     "The mistakes of the Banditron, which learns only whether the label that it played was right."
     _check(x, y, k)
-    if not 0 < explore < 1: raise ValueError(f"explore must lie strictly between 0 and 1, got {explore}")
-    rng, (T, R, d), r = np.random.default_rng(rng), x.shape, np.arange(x.shape[1])
-    W, wrong, played_wrong = np.zeros((R, k, d)), np.empty((T, R), dtype=bool), np.empty((T, R), dtype=bool)
+    check_between("explore", explore, 0, 1)
+    rng = np.random.default_rng(rng)
+    T, R, d = x.shape
+    r = np.arange(R)
+    W = np.zeros((R, k, d))
+    wrong = np.empty((T, R), dtype=bool)
+    played_wrong = np.empty((T, R), dtype=bool)
     for t in range(T):
         guess = np.einsum("rkd,rd->rk", W, x[t]).argmax(axis=1)
         played = np.where(rng.random(R) < explore, rng.integers(k, size=R), guess)
-        wrong[t], played_wrong[t] = guess != y[t], played != y[t]
+        wrong[t] = guess != y[t]
+        played_wrong[t] = played != y[t]
         P = np.where(played == guess, 1 - explore, 0) + explore / k
         W[r, played] += x[t] * (~played_wrong[t] / P)[:, None]
         W[r, guess] -= x[t]

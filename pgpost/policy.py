@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastcore.basics import patch
-from .features import Encoder, LogitSum, Path, compiled
+from .core import check_between, forget_patched, or_compiled
+from .features import Encoder, LogitSum
+from .path import Path
 
 # %% ../nbs/01_policy.ipynb #e4a27939
 class LinearPolicy:
@@ -24,9 +26,12 @@ class LinearPolicy:
         if W.shape[-2:] != shape or W.ndim > 3 or not W.size:
             raise ValueError(f"W must have shape {shape}, or (R, {shape[0]}, {shape[1]}) for R policies, for {encoder}, got {W.shape}")
         if not np.isfinite(W).all(): raise ValueError("W contains NaN or infinity")
-        self.encoder, self.W = encoder, W
+        self.encoder = encoder
+        self.W = W
 
-    def __repr__(self): return f"LinearPolicy({self.encoder})" if self.W.ndim == 2 else f"{self.replicates} x LinearPolicy({self.encoder})"
+    def __repr__(self):
+        one = f"LinearPolicy({self.encoder})"
+        return one if self.W.ndim == 2 else f"{self.replicates} x {one}"
 
     @property
     def replicates(self):
@@ -56,28 +61,14 @@ class Forward:
     log_p: np.ndarray  # log-probability of each step, shape (steps,)
 
 # %% ../nbs/01_policy.ipynb #997d445c
-def _loop(loop, logits):
-    "The compiled `loop`, if there is one and the logits are a sum."
-    return isinstance(logits, LogitSum) and compiled(loop)
-
-def _shifted_loop(by_context, by_state, row, code):
-    "`_shifted`, place by place."
-    z = np.empty((len(row), by_context.shape[1]))
-    for p in range(len(row)):
-        largest = -np.inf
-        for t in range(z.shape[1]):
-            z[p, t] = by_context[row[p], t] + by_state[code[p], t]
-            largest = max(largest, z[p, t])
-        for t in range(z.shape[1]): z[p, t] -= largest
-    return z
-
+@or_compiled
 def _shifted(logits, row, state):
     "The logits at places, less the largest of each place, shape (places, k)."
-    if loop := _loop(_shifted_loop, logits): return loop(logits.by_context, logits.by_state, row, logits.code(row, state))
     z = logits(row, state)
     z -= np.take_along_axis(z, z.argmax(axis=1)[:, None], axis=1)  # the maximum: several times as fast as max(axis=1)
     return z
 
+# %% ../nbs/01_policy.ipynb #965feaf0
 @patch
 def forward(self:LinearPolicy,
     x,  # contexts, shape (n, d)
@@ -90,11 +81,11 @@ def forward(self:LinearPolicy,
     if len(x) != len(y): raise ValueError(f"{len(x)} contexts do not go with {len(y)} responses")
     z = _shifted(self.encoder.logits(self.W, x), y.row, y.state)
     log_p = np.take(z, self.encoder.k * y.place + y.token)
-    np.exp(z, out=z)
-    total = np.einsum('pk->p', z)
+    p = np.exp(z, out=z)
+    total = np.einsum('pk->p', p)
     log_p -= np.take(np.log(total), y.place)
-    z /= total[:, None]
-    return Forward(self, x, y, z, log_p)
+    p /= total[:, None]
+    return Forward(self, x, y, p, log_p)
 
 # %% ../nbs/01_policy.ipynb #1abd6f9f
 @patch
@@ -121,34 +112,26 @@ def log_likelihood(self:LinearPolicy,
     return self.forward(x, y).log_likelihood()
 
 # %% ../nbs/01_policy.ipynb #e6598d72
-def _residuals_loop(p, place, token, weights):
-    "`_residuals`, step by step."
-    G, total = np.zeros(p.shape), np.zeros(len(p))
-    for s in range(len(place)):
-        G[place[s], token[s]] += weights[s]
-        total[place[s]] += weights[s]
-    for i in range(len(p)):
-        for t in range(p.shape[1]): G[i, t] += p[i, t] * -total[i]
-    return G
-
+@or_compiled
 def _residuals(p, place, token, weights):
     "The sums of w (e_y - p) over the steps of each place, shape (places, k)."
-    if loop := compiled(_residuals_loop): return loop(p, place, token, weights)
     G = p * -np.bincount(place, weights)[:, None]
     G += np.bincount(p.shape[1] * place + token, weights, minlength=G.size).reshape(G.shape)
     return G
 
+# %% ../nbs/01_policy.ipynb #464488cb
 @patch
 def score(self:Forward,
     weights,  # weight of each step, shape (steps,); for tokens given as (n, N) that shape will do
 ) -> np.ndarray:  # shape of W
     "Gradient with respect to W of the weighted sum of the log-probabilities of the steps."
-    weights, path, encoder = np.asarray(weights, dtype=float), self.path, self.policy.encoder
-    steps = path.token.shape
-    if weights.shape != steps and (weights.shape != (len(path), path.N) or weights.size != steps[0]):
-        raise ValueError(f"weights of shape {weights.shape} do not go with {len(path)} responses of {path.N} tokens and {steps[0]} steps")
+    path, policy = self.path, self.policy
+    weights = np.asarray(weights, dtype=float)
+    steps = len(path.token)
+    if weights.shape != (steps,) and (weights.shape != (len(path), path.N) or weights.size != steps):
+        raise ValueError(f"weights of shape {weights.shape} do not go with {len(path)} responses of {path.N} tokens and {steps} steps")
     G = _residuals(self.p, path.place, path.token, weights.ravel())
-    return encoder.pull_back(self.x, path.row, path.state, G, self.policy.replicates).reshape(self.policy.W.shape)
+    return policy.encoder.pull_back(self.x, path.row, path.state, G, policy.replicates).reshape(policy.W.shape)
 
 # %% ../nbs/01_policy.ipynb #3fce6054
 @patch
@@ -164,34 +147,68 @@ def score(self:LinearPolicy,
 class _Tables:
     "Cumulative distributions at up to `size` places, and the interval of the most likely token of each."
     def __init__(self, size, k):
-        self.cdf, self.top, self.places = np.empty((size, 1 + k)), np.empty(size, dtype=int), 0
-        self.low, self.high = np.empty((2, size))
+        self.cdf = np.empty((size, 1 + k))
+        self.top = np.empty(size, dtype=int)
+        self.low = np.empty(size)
+        self.high = np.empty(size)
+        self.places = 0
 
     def add(self, z):
         "Keep the distributions with logits `z` and return their places."
-        first, self.places = self.places, self.places + len(z)
-        new, row, top = slice(first, self.places), np.arange(len(z)), z.argmax(axis=1)
-        z = np.cumsum(np.exp(z - z[row, top][:, None]), axis=1)
-        self.cdf[new, 0], cdf = 0, np.divide(z, z[:, -1:], out=self.cdf[new, 1:])
-        self.top[new], self.low[new], self.high[new] = top, self.cdf[new][row, top], cdf[row, top]
+        first = self.places
+        self.places += len(z)
+        new = slice(first, self.places)
+        row = np.arange(len(z))
+        top = z.argmax(axis=1)
+        weight = np.cumsum(np.exp(z - z[row, top][:, None]), axis=1)
+        cdf = self.cdf[new]  # a view; column t is P(token < t)
+        cdf[:, 0] = 0
+        np.divide(weight, weight[:, -1:], out=cdf[:, 1:])
+        self.top[new] = top
+        self.low[new] = cdf[row, top]
+        self.high[new] = cdf[row, top + 1]
         return first + row
 
     def draw(self, at, u):
         "The tokens that uniform numbers `u` give at places `at`."
         token = np.take(self.top, at)
-        rest = np.flatnonzero((u < np.take(self.low, at)) | (u >= np.take(self.high, at)))
+        rest = np.flatnonzero((u < np.take(self.low, at)) | (u >= np.take(self.high, at)))  # not the most likely one
         token[rest] = (np.take(self.cdf, at[rest], axis=0) > u[rest, None]).argmax(axis=1) - 1
         return token
 
 # %% ../nbs/01_policy.ipynb #0aa82668
 def _draws(rng, N, n, k, explore):
     "A uniform number for every token, and the tokens that replace what it gives: -1 where none does, and nothing at all without exploration."
-    u, replaced = np.empty((N, n)), np.full((N if explore else 0, n), -1)
+    u = np.empty((N, n))
+    replaced = np.full((N if explore else 0, n), -1)
     for i in range(N):
         rng.random(out=u[i])
         if explore: replaced[i] = np.where(rng.random(n) < explore, rng.integers(k, size=n), -1)
     return u, replaced
 
+# %% ../nbs/01_policy.ipynb #0222c1f1
+@or_compiled
+def _sample(logits, encoder, u, replaced):
+    "The responses that the draws give, shape (n, N)."
+    N, n = u.shape
+    S = encoder.n_states
+    row = np.arange(n)
+    state = np.full(n, encoder.start)
+    y = np.empty((N, n), dtype=int)
+    tables = _Tables(n * min(S, N), encoder.k)
+    place = np.full(n * S, -1)  # where the table of each response and state is, if there is one
+    for i in range(N):
+        pair = S * row + state
+        at = place[pair]
+        if at.min() < 0:
+            new = np.flatnonzero(at < 0)
+            at[new] = place[pair[new]] = tables.add(logits(row[new], state[new]))
+        y[i] = tables.draw(at, u[i])
+        if len(replaced): y[i] = np.where(replaced[i] < 0, y[i], replaced[i])
+        state = encoder.advance(state, y[i])
+    return np.ascontiguousarray(y.T)
+
+# %% ../nbs/01_policy.ipynb #19f47de3
 @patch
 def sample(self:LinearPolicy,
     x,  # contexts, shape (n, d)
@@ -200,43 +217,114 @@ def sample(self:LinearPolicy,
     explore=0.,  # probability with which a token is drawn uniformly instead
 ) -> np.ndarray:  # shape (n, N)
     "Draw one response for each context."
-    if not 0 <= explore <= 1: raise ValueError(f"explore must be a probability, got {explore}")
-    x, N, encoder = self.encoder.as_contexts(x), self.encoder.as_length(N), self.encoder
-    u, replaced = _draws(np.random.default_rng(rng), N, len(x), encoder.k, explore)
-    logits = encoder.logits(self.W, x)
-    if loop := _loop(_sample_loop, logits): return loop(logits.by_context, logits.by_state, logits.each, encoder.transitions, encoder.start, u, replaced)
-    return _sample(encoder, logits, u, replaced)
+    check_between("explore", explore, 0, 1, closed=True)
+    x = self.encoder.as_contexts(x)
+    N = self.encoder.as_length(N)
+    u, replaced = _draws(np.random.default_rng(rng), N, len(x), self.encoder.k, explore)
+    return _sample(self.encoder.logits(self.W, x), self.encoder, u, replaced)
 
-# %% ../nbs/01_policy.ipynb #0222c1f1
-def _sample(encoder, logits, u, replaced):
-    "The responses that the draws give, shape (n, N), position by position."
-    (N, n), S, k = u.shape, encoder.n_states, encoder.k
-    row, state, y = np.arange(n), np.full(n, encoder.start), np.empty((N, n), dtype=int)
-    place, tables = np.full(n * S, -1), _Tables(n * min(S, N), k)  # place[row, state]: where its table is, if it has one
+# %% ../nbs/01_policy.ipynb #132d1252
+def _in_order(walked, steps, cycle, N):
+    "Row, state, token, first and period of steps that were collected position by position, response by response, and where each walk starts."
+    row, state, token = (np.concatenate(parts) for parts in zip(*walked))
+    order = np.argsort(row, kind="stable")
+    row = row[order]
+    start = np.cumsum(steps) - steps
+    first = np.arange(len(row)) - start[row]
+    period = np.where(first >= (steps - cycle)[row], cycle[row], N)
+    return row, state[order], token[order], first, period, start
+
+# %% ../nbs/01_policy.ipynb #addbc547
+@or_compiled
+def _walk(logits, encoder, n, N):
+    "The greedy walks: row, state, token, first and period of their steps, and where each walk starts."
+    row = np.arange(n)
+    state = np.full(n, encoder.start)
+    seen = np.full((n, encoder.n_states), -1, dtype=np.int32)  # position at which a response was in a state
+    steps = np.full(n, N)  # length of each walk
+    cycle = np.full(n, N)  # how many steps at its end go round
+    walked = []
     for i in range(N):
-        code = S * row + state
-        at = place[code]
-        if at.min() < 0:
-            new = np.flatnonzero(at < 0)
-            at[new] = place[code[new]] = tables.add(logits(row[new], state[new]))
-        y[i] = tables.draw(at, u[i])
-        if len(replaced): y[i] = np.where(replaced[i] < 0, y[i], replaced[i])
-        state = encoder.advance(state, y[i])
-    return np.ascontiguousarray(y.T)
+        token = logits(row, state).argmax(axis=1)
+        walked.append((row, state, token))
+        seen[row, state] = i
+        if i + 1 == N: break
+        state = encoder.advance(state, token)
+        before = seen[row, state]
+        back = before >= 0  # who has been in this state
+        steps[row[back]] = i + 1
+        cycle[row[back]] = i + 1 - before[back]
+        row, state = row[~back], state[~back]
+        if len(row) == 0: break
+    return _in_order(walked, steps, cycle, N)
 
-# %% ../nbs/01_policy.ipynb #06443374
-def _sample_loop(by_context, by_state, each, transition, start, u, replaced):
-    "`_sample`, response by response."
-    (N, n), (S, k) = u.shape, transition.shape
-    y, cdf, top, owner = np.empty((n, N), np.int64), np.empty((S, k)), np.empty(S, np.int64), np.full(S, -1)
+# %% ../nbs/01_policy.ipynb #34acf950
+@patch
+def greedy(self:LinearPolicy,
+    x,  # contexts, shape (n, d)
+    N,  # tokens in a response
+) -> Path:
+    "The responses that take the most likely token at every step."
+    x = self.encoder.as_contexts(x)
+    N = self.encoder.as_length(N)
+    row, state, token, first, period, start = _walk(self.encoder.logits(self.W, x), self.encoder, len(x), N)
+    return Path(self.encoder, N, row, state, np.arange(len(row)), token, first, period, start)
+
+# %% ../nbs/01_policy.ipynb #e2da1f5a
+def _sum_arguments(logits, row, state):
+    "What a loop over places has to know, if the logits are a sum."
+    if not isinstance(logits, LogitSum): return None
+    return logits.by_context, logits.by_state, logits.per_policy, logits.n_states, row, state
+
+@_shifted.loop(_sum_arguments)
+def _shifted_loop(by_context, by_state, per_policy, n_states, row, state):
+    z = np.empty((len(row), by_context.shape[1]))
+    for p in range(len(row)):
+        of_state = row[p] // per_policy * n_states + state[p]
+        largest = -np.inf
+        for t in range(z.shape[1]):
+            z[p, t] = by_context[row[p], t] + by_state[of_state, t]
+            largest = max(largest, z[p, t])
+        for t in range(z.shape[1]): z[p, t] -= largest
+    return z
+
+# %% ../nbs/01_policy.ipynb #557f6899
+@_residuals.loop()
+def _residuals_loop(p, place, token, weights):
+    G = np.zeros(p.shape)
+    total = np.zeros(len(p))
+    for s in range(len(place)):
+        G[place[s], token[s]] += weights[s]
+        total[place[s]] += weights[s]
+    for i in range(len(p)):
+        for t in range(p.shape[1]): G[i, t] += p[i, t] * -total[i]
+    return G
+
+# %% ../nbs/01_policy.ipynb #639a1f72
+def _walk_arguments(logits, encoder, *rest):
+    "What a loop over walks has to know, if the logits are a sum."
+    if not isinstance(logits, LogitSum): return None
+    return logits.by_context, logits.by_state, logits.per_policy, encoder.transitions, encoder.start, *rest
+
+@_sample.loop(_walk_arguments)
+def _sample_loop(by_context, by_state, per_policy, transitions, start, u, replaced):
+    N, n = u.shape
+    S, k = transitions.shape
+    y = np.empty((n, N), np.int64)
+    cdf = np.empty((S, k))
+    top = np.empty(S, np.int64)
+    owner = np.full(S, -1)
     for row in range(n):
-        state, offset = start, row // each * S
+        state = start
+        offset = row // per_policy * S
         for i in range(N):
             c = cdf[state]
-            if owner[state] != row:  # the table is of an earlier response
+            if owner[state] != row:
                 for t in range(k): c[t] = by_context[row, t] + by_state[offset + state, t]
-                owner[state], top[state] = row, np.argmax(c)
-                largest, total = c[top[state]], 0.
+                owner[state] = row
+                top[state] = np.argmax(c)
+                largest = c[top[state]]
+                total = 0.
                 for t in range(k):
                     total += np.exp(c[t] - largest)
                     c[t] = total
@@ -246,60 +334,39 @@ def _sample_loop(by_context, by_state, each, transition, start, u, replaced):
                 token = 0
                 while c[token] <= u[i, row]: token += 1
             if len(replaced) and replaced[i, row] >= 0: token = replaced[i, row]
-            y[row, i], state = token, transition[state, token]
+            y[row, i] = token
+            state = transitions[state, token]
     return y
 
-# %% ../nbs/01_policy.ipynb #132d1252
-def _walk(encoder, logits, n, N):
-    "The greedy walks, response by response: row, state, token, first and period of their steps, and where each walk starts."
-    row, state = np.arange(n), np.full(n, encoder.start)
-    seen = np.full((n, encoder.n_states), -1, dtype=np.int32)  # position at which a response was in a state
-    steps, cycle, walked = np.full(n, N), np.full(n, N), []
-    for i in range(N):
-        token = logits(row, state).argmax(axis=1)
-        walked.append((row, state, token))
-        seen[row, state] = i
-        if i + 1 == N: break
-        state = encoder.advance(state, token)
-        before = seen[row, state]
-        closed, walking = np.flatnonzero(before >= 0), np.flatnonzero(before < 0)
-        ended = row[closed]
-        steps[ended], cycle[ended] = i + 1, i + 1 - before[closed]
-        row, state = row[walking], state[walking]
-        if len(row) == 0: break
-    row, state, token = (np.concatenate(parts) for parts in zip(*walked))
-    order = np.argsort(row, kind="stable")
-    row, start = row[order], np.cumsum(steps) - steps
-    first = np.arange(len(row)) - start[row]
-    return row, state[order], token[order], first, np.where(first >= (steps - cycle)[row], cycle[row], N), start
-
-# %% ../nbs/01_policy.ipynb #dd45821f
-def _walk_loop(by_context, by_state, each, transition, start, N):
-    "`_walk`, response by response."
-    n, S = len(by_context), len(transition)
-    walks, starts, seen, end = np.empty((5, n * min(S, N)), np.int64), np.empty(n, np.int64), np.full(S, -1), 0
+# %% ../nbs/01_policy.ipynb #9764dfbd
+@_walk.loop(_walk_arguments)
+def _walk_loop(by_context, by_state, per_policy, transitions, start, n, N):
+    S, k = transitions.shape
+    rows, states, tokens, firsts, periods = np.empty((5, n * min(S, N)), np.int64)
+    starts = np.empty(n, np.int64)
+    seen = np.full(S, -1)
+    end = 0
     for row in range(n):
-        state, first, offset = start, end, row // each * S
-        while end - first < N and seen[state] < first:
-            token, largest = 0, -np.inf
-            for t in range(by_context.shape[1]):
+        state = start
+        begin = end
+        offset = row // per_policy * S
+        while end - begin < N and seen[state] < begin:
+            token = 0
+            largest = -np.inf
+            for t in range(k):
                 z = by_context[row, t] + by_state[offset + state, t]
                 if z > largest: token, largest = t, z
-            walks[0, end], walks[1, end], walks[2, end], walks[3, end], walks[4, end] = row, state, token, end - first, N
-            seen[state], state, end = end, transition[state, token], end + 1
-        if end - first < N: walks[4, seen[state]:end] = end - seen[state]
-        starts[row] = first
-    return walks[0, :end], walks[1, :end], walks[2, :end], walks[3, :end], walks[4, :end], starts
+            rows[end] = row
+            states[end] = state
+            tokens[end] = token
+            firsts[end] = end - begin
+            periods[end] = N
+            seen[state] = end
+            state = transitions[state, token]
+            end += 1
+        if end - begin < N: periods[seen[state]:end] = end - seen[state]
+        starts[row] = begin
+    return rows[:end], states[:end], tokens[:end], firsts[:end], periods[:end], starts
 
-@patch
-def greedy(self:LinearPolicy,
-    x,  # contexts, shape (n, d)
-    N,  # tokens in a response
-) -> Path:
-    "The responses that take the most likely token at every step."
-    x, N, encoder = self.encoder.as_contexts(x), self.encoder.as_length(N), self.encoder
-    logits = encoder.logits(self.W, x)
-    if loop := _loop(_walk_loop, logits): walk = loop(logits.by_context, logits.by_state, logits.each, encoder.transitions, encoder.start, N)
-    else: walk = _walk(encoder, logits, len(x), N)
-    row, state, token, first, period, start = walk
-    return Path(encoder, N, row, state, np.arange(len(row)), token, first, period, start)
+# %% ../nbs/01_policy.ipynb #fc735d2f
+forget_patched(globals())

@@ -10,7 +10,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from .features import Part, check_integer
+from fastcore.basics import patch
+from .core import Part, check_choice, check_integer, forget_patched
 
 # %% ../nbs/03_reward.ipynb #ef5801af
 BASELINES = "mean", "leave-one-out", "normalized"
@@ -23,8 +24,8 @@ class Reward(Part):
     group_size: int = None  # responses to each context, which make up a group; the batch is one group if None
 
     def __post_init__(self):
-        if self.wrong not in (0, -1): raise ValueError(f"wrong must be 0 or -1, got {self.wrong}")
-        if self.baseline not in (None, *BASELINES): raise ValueError(f"baseline must be None or one of {', '.join(BASELINES)}, got {self.baseline!r}")
+        check_choice("wrong", self.wrong, (0, -1))
+        check_choice("baseline", self.baseline, (None, *BASELINES))
         if self.group_size is not None: check_integer("group_size", self.group_size, 2 if self.baseline else 1)
 
     @abstractmethod
@@ -36,23 +37,6 @@ class Reward(Part):
     def sparse(self):
         "Whether only the credited prefix carries weight, and that weight is 1."
         return self.wrong == 0 and self.baseline is None
-
-    def advantages(self,
-        verified,  # length of the verified prefix of each response, shape (n,)
-        N,  # tokens in a response
-    ) -> np.ndarray:  # shape (n, N)
-        "The weight of every token."
-        A = np.where(np.arange(N) < self.credit(verified, N)[:, None], 1., self.wrong)
-        if not self.baseline: return A
-        G = self.group_size or len(A)
-        if G < 2: raise ValueError("a baseline compares responses with each other: it needs groups of at least 2")
-        groups = A.reshape(-1, G, N)
-        centered = groups - groups.mean(axis=1, keepdims=True)
-        if self.baseline == "leave-one-out": centered *= G / (G - 1)
-        if self.baseline == "normalized":
-            spread = groups.std(axis=1, keepdims=True)
-            centered /= np.where(spread > 0, spread, 1)
-        return centered.reshape(A.shape)
 
 # %% ../nbs/03_reward.ipynb #a55f6a7e
 class Outcome(Reward):
@@ -66,6 +50,28 @@ class Process(Reward):
     def credit(self, verified, N): return np.asarray(verified)
     def queries(self, verified, N): return np.minimum(np.asarray(verified) + 1, N)
 
+# %% ../nbs/03_reward.ipynb #440323b1
+def _compared(r, baseline, G):
+    "Rewards, shape (n, N), compared with those of their group of `G` responses, position by position."
+    if G < 2: raise ValueError("a baseline compares responses with each other: it needs groups of at least 2")
+    groups = r.reshape(-1, G, r.shape[1])
+    A = groups - groups.mean(axis=1, keepdims=True)
+    if baseline == "leave-one-out": A *= G / (G - 1)
+    if baseline == "normalized":
+        spread = groups.std(axis=1, keepdims=True)
+        A /= np.where(spread > 0, spread, 1)
+    return A.reshape(r.shape)
+
+# %% ../nbs/03_reward.ipynb #fc1839a0
+@patch
+def advantages(self:Reward,
+    verified,  # length of the verified prefix of each response, shape (n,)
+    N,  # tokens in a response
+) -> np.ndarray:  # shape (n, N)
+    "The weight of every token."
+    r = np.where(np.arange(N) < self.credit(verified, N)[:, None], 1., self.wrong)
+    return _compared(r, self.baseline, self.group_size or len(r)) if self.baseline else r
+
 # %% ../nbs/03_reward.ipynb #d2eecd8b
 @dataclass(frozen=True)
 class Ledger:
@@ -74,3 +80,6 @@ class Ledger:
     labels: int = 0  # correct responses shown
 
     def __add__(self, other): return Ledger(self.queries + other.queries, self.labels + other.labels)
+
+# %% ../nbs/03_reward.ipynb #e255ea3e
+forget_patched(globals())

@@ -9,6 +9,7 @@ __all__ = ['StepSize', 'constant', 'adaptive', 'adagrad']
 from typing import Callable, NamedTuple
 
 import numpy as np
+from .core import check_between
 
 # %% ../nbs/05_stepsize.ipynb #12439b7f
 class StepSize(NamedTuple):
@@ -21,7 +22,7 @@ def constant(
     eta: float,  # step size; 1/(4N) in the theory
 ) -> StepSize:
     "W += eta g."
-    if not 0 < eta < np.inf: raise ValueError(f"the step size must be positive and finite, got {eta}")
+    check_between("the step size", eta, 0, np.inf)
     return StepSize(lambda W: None, lambda g, state: (eta * g, state))
 
 # %% ../nbs/05_stepsize.ipynb #c55e763b
@@ -30,7 +31,7 @@ def adaptive(
     squared: bool = False,  # use the norm squared, for comparison
 ) -> StepSize:
     "W += g / (4 R^2 + 2 R |g|): the step of the paper's guarantees, free of the response length."
-    if not 0 < R < np.inf: raise ValueError(f"R must be positive and finite, got {R}")
+    check_between("R", R, 0, np.inf)
     def update(g, state):
         flat = g.reshape(*g.shape[:-2], 1, -1)
         norm = np.sqrt(flat @ flat.swapaxes(-2, -1)) / R  # of each matrix, if g is a stack of them
@@ -43,12 +44,12 @@ def adagrad(
     initial=0.,  # initial sum of squared gradients: a number, or an array like W
 ) -> StepSize:
     "W += eta g / (sqrt(sum of g^2) + 1e-10), as in PyTorch."
+    check_between("the learning rate", eta, 0, np.inf)
     if np.min(initial) < 0: raise ValueError("initial sums of squares cannot be negative")
     def init(W):
         if np.shape(initial) not in ((), W.shape):
             raise ValueError(f"initial must be a number or have the shape {W.shape} of W, got {np.shape(initial)}")
         return np.zeros_like(W) + initial
-    if not 0 < eta < np.inf: raise ValueError(f"the learning rate must be positive and finite, got {eta}")
     def update(g, state):
         state = state + g * g
         return eta * g / (np.sqrt(state) + 1e-10), state

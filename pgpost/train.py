@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from fastcore.basics import patch
 from .behavior import Behavior, OnPolicy, TeacherForced
-from .features import check_integer, check_type
+from .core import check_choice, check_integer, check_type, forget_patched
 from .policy import LinearPolicy
 from .reward import Ledger, Outcome, Process, Reward
 from .stepsize import StepSize
@@ -41,18 +42,23 @@ class Run:
         "Average of 1 - p(y*|x) over the iterates so far: the expected error of a random one."
         return self.error_sum / self.steps if self.steps else np.nan
 
-    @property
-    def history(self):
-        "The history as a tidy `DataFrame`: step, queries, labels, average_error, and what was evaluated."
-        import pandas as pd  # not at the top: pandas is slow to load, and not needed to train
-        if self.policy.W.ndim == 2: return pd.DataFrame(self.rows)
-        return pd.concat([pd.DataFrame(dict(replicate=range(self.policy.replicates)) | row) for row in self.rows], ignore_index=True)
+# %% ../nbs/06_train.ipynb #9945eeeb
+@patch
+def recorded(self:Run,
+    evaluate,  # function from a policy to a dict
+) -> Run:
+    "The same run with a row for now in its history."
+    if self.rows and self.rows[-1]["step"] == self.steps: return self
+    row = dict(step=self.steps, queries=self.ledger.queries, labels=self.ledger.labels, average_error=self.average_error)
+    return replace(self, rows=(*self.rows, row | evaluate(self.policy)))
 
-    def recorded(self, evaluate):
-        "The same run with a row for now in its history."
-        if self.rows and self.rows[-1]["step"] == self.steps: return self
-        row = dict(step=self.steps, queries=self.ledger.queries, labels=self.ledger.labels, average_error=self.average_error)
-        return replace(self, rows=(*self.rows, row | evaluate(self.policy)))
+@patch(as_prop=True)
+def history(self:Run):
+    "The history as a tidy `DataFrame`: step, queries, labels, average_error, and what was evaluated."
+    import pandas as pd  # not at the top: pandas is slow to load, and not needed to train
+    if self.policy.W.ndim == 2: return pd.DataFrame(self.rows)
+    replicate = dict(replicate=range(self.policy.replicates))
+    return pd.concat([pd.DataFrame(replicate | row) for row in self.rows], ignore_index=True)
 
 # %% ../nbs/06_train.ipynb #3601ba7a
 def _mean(policy, values):
@@ -60,6 +66,7 @@ def _mean(policy, values):
     mean = policy.by_replicate(values).mean(axis=-1)
     return mean if mean.ndim else float(mean)
 
+# %% ../nbs/06_train.ipynb #8dfd2e34
 def held_out_error(
     task,  # a `Task`
     n=1024,  # number of contexts
@@ -69,8 +76,10 @@ def held_out_error(
     x = task.contexts(n, np.random.default_rng(rng))
     path = task.path(x)
     def evaluate(policy):
-        each = (x, path) if policy.W.ndim == 2 else (np.tile(x, (policy.replicates, 1)), np.tile(path.tokens(), (policy.replicates, 1)))
-        return dict(test_error=_mean(policy, -np.expm1(policy.log_likelihood(*each))))
+        R = policy.replicates
+        if policy.W.ndim == 2: log_p = policy.log_likelihood(x, path)
+        else: log_p = policy.log_likelihood(np.tile(x, (R, 1)), np.tile(path.tokens(), (R, 1)))
+        return dict(test_error=_mean(policy, -np.expm1(log_p)))
     return evaluate
 
 # %% ../nbs/06_train.ipynb #3918be54
@@ -81,41 +90,58 @@ class RunInterrupted(KeyboardInterrupt):
         self.run = run
 
 # %% ../nbs/06_train.ipynb #00a7250a
-def _bill(policy, cost, n):
-    "The cost of a batch of n responses: of all, or for each replicate of a stack."
-    sums = [policy.by_replicate(np.broadcast_to(each, n)).sum(axis=-1) for each in (cost.queries, cost.labels)]
-    return Ledger(*(total if total.ndim else int(total) for total in sums))
+def _on_the_path(correct, behavior, reward, rng):
+    "With rewards 0 and 1: the score of the credited steps of the correct responses, how often each is credited, and what that took."
+    verified, cost = behavior.propose(correct, reward, rng)
+    credited = correct.path.count(reward.credit(verified, correct.path.N))
+    return correct.score(credited * behavior.weight(correct)), credited, cost
 
-def _step(run, x, path, behavior, reward, stepsize, rng) -> Run:
-    "The run after one more update, on contexts `x` with correct responses `path`."
-    policy, N, n = run.policy, path.N, len(x)
-    correct = policy.forward(x, path)
-    if reward.sparse: verified, cost = behavior.propose(correct, reward, rng)
-    else:
-        y = behavior.sample(correct, rng)
-        verified = correct.path.agreement(y)
-        cost = behavior.cost(reward, verified, N)
-    credited = correct.path.count(reward.credit(verified, N))
-    if reward.sparse: g = correct.score(credited * behavior.weight(correct))
-    else: g = policy.forward(x, y).score(reward.advantages(verified, N))
-    g /= n // policy.replicates
+# %% ../nbs/06_train.ipynb #482d5f5b
+def _sampled(correct, behavior, reward, rng):
+    "With other rewards: the score of the tokens that were drawn, how often each correct step is credited, and what that took."
+    y = behavior.sample(correct, rng)
+    N = correct.path.N
+    verified = correct.path.agreement(y)
+    g = correct.policy.forward(correct.x, y).score(reward.advantages(verified, N))
+    return g, correct.path.count(reward.credit(verified, N)), behavior.cost(reward, verified, N)
+
+# %% ../nbs/06_train.ipynb #d0c188f8
+def _total(policy, values, n):
+    "The sum of the values of a batch of `n` responses: of all, or for each replicate of a stack."
+    total = policy.by_replicate(np.broadcast_to(values, n)).sum(axis=-1)
+    return total if total.ndim else int(total)
+
+# %% ../nbs/06_train.ipynb #0afa27ad
+def _moved(run, g, stepsize):
+    "The policy after a step along the score `g`, and the state of the step size."
     with np.errstate(over="ignore", invalid="ignore"):
         change, state = stepsize.update(g, run.stepsize_state)
-        W = policy.W + change
-    try: moved = LinearPolicy(policy.encoder, W)
+        W = run.policy.W + change
+    try: return LinearPolicy(run.policy.encoder, W), state
     except ValueError as error: raise ValueError(f"training diverged at step {run.steps}: a smaller step size is needed") from error
+
+# %% ../nbs/06_train.ipynb #d63e7dbe
+def _step(run, x, path, behavior, reward, stepsize, rng) -> Run:
+    "The run after one more update, on contexts `x` with correct responses `path`."
+    n = len(x)
+    before = run.policy
+    correct = before.forward(x, path)
+    story = _on_the_path if reward.sparse else _sampled
+    g, credited, cost = story(correct, behavior, reward, rng)
+    policy, state = _moved(run, g / (n // before.replicates), stepsize)
     return replace(
-        run, policy=moved, stepsize_state=state, steps=run.steps + 1,
-        ledger=run.ledger + _bill(policy, cost, n),
-        error_sum=run.error_sum + _mean(policy, -np.expm1(correct.log_likelihood())),
-        path_sum=run.path_sum + _mean(policy, -np.expm1(correct.path.total(credited * correct.log_p))))
+        run, policy=policy, stepsize_state=state, steps=run.steps + 1,
+        ledger=run.ledger + Ledger(_total(before, cost.queries, n), _total(before, cost.labels, n)),
+        error_sum=run.error_sum + _mean(before, -np.expm1(correct.log_likelihood())),
+        path_sum=run.path_sum + _mean(before, -np.expm1(correct.path.total(credited * correct.log_p))))
 
 # %% ../nbs/06_train.ipynb #c9fa5857
 ITERATES = "last", "random", "average"
 
 def _kept(iterate, run, rng):
     "The weights of the random or average iterate among those up to now."
-    W, t = run.policy.W, run.steps + 1
+    W = run.policy.W
+    t = run.steps + 1
     if iterate == "last": return None
     if t == 1: return W
     if iterate == "average": return run.kept + (W - run.kept) / t
@@ -175,8 +201,9 @@ def train(
     for name, value, least in [("steps", steps, 0), ("batch_size", batch_size, 1), ("every", every, 1)]: check_integer(name, value, least)
     group = reward.group_size or 1
     if batch_size % group: raise ValueError(f"batch_size must be a multiple of the group size {group} of the reward, got {batch_size}")
-    if iterate not in ITERATES: raise ValueError(f"iterate must be one of {', '.join(ITERATES)}, got {iterate!r}")
-    rng, n = np.random.default_rng(rng), policy.replicates * batch_size
+    check_choice("iterate", iterate, ITERATES)
+    n = policy.replicates * batch_size
+    rng = np.random.default_rng(rng)
     held_out, choice = rng.spawn(2)  # draws of their own: what is evaluated or kept does not change the run
     evaluate = evaluate or held_out_error(task, rng=held_out)
     run = Run(policy, stepsize.init(policy.W))
@@ -214,3 +241,6 @@ def post_train(
     if reward in ("outcome", "process"): reward = Outcome() if reward == "outcome" else Process()
     elif not isinstance(reward, Reward): raise ValueError(f"reward must be 'outcome', 'process' or a Reward, got {reward!r}")
     return train(task, policy, behavior, reward, **kwargs)
+
+# %% ../nbs/06_train.ipynb #3c6572fe
+forget_patched(globals())

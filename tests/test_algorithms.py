@@ -1,4 +1,4 @@
-"Algorithms 1 and 2 of the paper against closed forms, and against a simulation that draws every token."
+"Algorithms 1 and 2 of the paper against closed forms, and against a simulation that draws every token. Covers behavior."
 import numpy as np
 import pytest
 from pgpost.behavior import BestOf, Frozen, SequenceMixture, StepwiseBestOf, TokenMixture, Uniform, _draws_until_success

@@ -1,4 +1,4 @@
-"The calculators against their formulas, and the guarantees on runs."
+"The calculators against their formulas, and the guarantees on runs. Covers bounds, task, behavior."
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -18,6 +18,7 @@ def test_steps_to_error_is_the_smallest_number(eps, k, N, gamma, alpha):
     assert average_error(T, k, N, gamma, alpha) <= eps < average_error(T - 1, k, N, gamma, alpha)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [coherent_tokens, independent_tokens])
 def test_average_error_bounds_runs(make):
     "Supervised training on every run; outcome rewards with the uniform behavior, alpha = k^-N, in expectation (mean of 4 runs)."
@@ -29,6 +30,7 @@ def test_average_error_bounds_runs(make):
     assert np.mean([run.average_error for run in runs]) <= average_error(T, k, N, gamma, alpha=k**-N)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_budgets_of_both_algorithms_hold(seed):
     "A staircase of two steps; the error bound is not vacuous."

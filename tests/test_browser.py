@@ -1,4 +1,4 @@
-"What readers do in a browser: change a parameter of a notebook in JupyterLab, and read the site, on a desk and on a phone."
+"What readers do in a browser: change a parameter of a notebook in JupyterLab, and read the site, on a desk and on a phone. Covers barrier in JupyterLab, explorer, and the rendered pages."
 import json
 import os
 import re
@@ -14,9 +14,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from browser import browser, resize
+from browser import resize
+from pages import NBS, html_name, rendered
 from processes import start
-from test_site import NBS, html_name, rendered
 
 pytestmark = pytest.mark.slow
 PATIENCE = 300  # seconds before a condition counts as not met; far longer than anything takes

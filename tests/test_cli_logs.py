@@ -1,12 +1,12 @@
-"`pgpost quantile` and `pgpost budget`, as a user runs them."
+"`pgpost quantile` and `pgpost budget`, as a user runs them. Covers cli, report."
 import json
 import os
 import struct
-import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from subprocess import DEVNULL
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from logs import LOGS, write
 from pgpost.bounds import leading_queries
-from pgpost.quantile import quantile_from_counts
+from pgpost.quantile import above_chance, quantile_from_counts
 from pgpost.cli import main
+from processes import run
 
 PGPOST = Path(sys.executable).with_name("pgpost")
 MATH500 = Path(__file__).parent.parent / "nbs/guides/math500_counts.csv"
@@ -33,7 +34,7 @@ def pgpost(*args):
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
     out = tmp_path_factory.mktemp("quantile") / "out"
-    result = subprocess.run([PGPOST, "quantile", MATH500, "--out", out], capture_output=True, text=True)
+    result = run(PGPOST, "quantile", MATH500, "--out", out)
     assert result.returncode == 0, result.stderr
     return out, result
 
@@ -59,15 +60,17 @@ def test_estimates_below_the_resolution_are_bounds_in_the_text_and_numbers_elsew
     assert pd.read_csv(tmp_path / "out/quantile.csv")["quantile"][10] == pytest.approx(q[0]["quantile"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["quantile"], ["budget", "--eps", "0.2"]], ids=lambda c: c[0])
 def test_progress_is_shown_on_a_terminal_only(command, tmp_path):
     pty, fcntl, termios = (pytest.importorskip(name, reason="needs pseudo-terminals") for name in ("pty", "fcntl", "termios"))
     (tmp_path / "log.csv").write_text("problem,n_correct,n_samples\na,1,4\n")
-    run = [PGPOST, *command, tmp_path / "log.csv"]
-    assert subprocess.run(run, capture_output=True, check=True).stderr == b""
+    line = [PGPOST, *command, tmp_path / "log.csv"]
+    piped = run(*line)
+    assert piped.returncode == 0 and piped.stderr == ""
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))  # a bar needs room
-    subprocess.run(run, stdout=subprocess.DEVNULL, stderr=terminal, check=True)
+    assert run(*line, stdout=DEVNULL, stderr=terminal).returncode == 0
     os.set_blocking(screen, False)
     shown = os.read(screen, 10_000)
     for end in screen, terminal: os.close(end)
@@ -145,16 +148,16 @@ def test_budget_for_both_rewards(tmp_path):
 
 
 @pytest.mark.parametrize("args, message", [
-    (["quantile"], "required: LOG"),
-    (["quantile", "{log}", "--label", "a,b"], "--label: one name for all logs is wanted, or 1 names, one for each, got 2"),
-    (["quantile", "{log}", "--label", "a,,"], "--label: names separated by commas are wanted"),
-    (["quantile", "{log}", "--eps", "0.1,1.5"], "--eps: must lie strictly between 0 and 1, got 1.5"),
-    (["quantile", "{log}", "--eps", "few"], "--eps: a number is wanted, got 'few'"),
-    (["quantile", "{log}", "--confidence", "95"], "--confidence: must lie strictly between 0 and 1"),
-    (["quantile", "{log}", "--threshold", "nan"], "--threshold: a number is wanted, got 'nan'"),
-    (["quantile", "{log}", "--format", "parquet"], "invalid choice: 'parquet'"),
+    (["quantile"], "Missing argument 'LOG...'"),
+    (["quantile", "{log}", "--label", "a,b"], "'--label': one name for all logs is wanted, or 1 names, one for each, got 2"),
+    (["quantile", "{log}", "--label", "a,,"], "'--label': texts separated by commas are wanted"),
+    (["quantile", "{log}", "--eps", "0.1,1.5"], "'--eps': 1.5 is not in the range 0<x<1"),
+    (["quantile", "{log}", "--eps", "few"], "'--eps': 'few' is not a valid number"),
+    (["quantile", "{log}", "--confidence", "95"], "'--confidence': 95.0 is not in the range 0<x<1"),
+    (["quantile", "{log}", "--threshold", "nan"], "'--threshold': 'nan' is not a finite number"),
+    (["quantile", "{log}", "--format", "parquet"], "'parquet' is not one of 'auto', 'counts', "),
     (["quantile", "{log}", "--key", "question"], "missing field: 'question' is wanted"),
-    (["quantile", "{log}", "--skip"], "unrecognized arguments: --skip"),
+    (["quantile", "{log}", "--skip"], "No such option '--skip'"),
     (["quantile", "{log}", "{log}"], "duplicated samples"),
     (["quantile", "{semicolons}"], "(is the separator a comma?)"),
     (["quantile", "{empty}"], "empty"),
@@ -162,9 +165,9 @@ def test_budget_for_both_rewards(tmp_path):
     (["quantile", "{folder}/*.parquet"], "no such file"),
     (["quantile", "{missing}", "--out", "{out}"], "no such file"),
     (["quantile", "{log}", "--out", "{folder}"], "holds other files"),
-    (["budget", "{log}"], "required: --eps"),
-    (["budget", "{log}", "--eps", "0.2", "--target-error", "0.1"], "--target-error: must be above --eps, 0.2"),
-    (["budget", "{log}", "--eps", "0.6"], "--target-error: at most 1 is wanted, got 1.2"),
+    (["budget", "{log}"], "Missing option '--eps'"),
+    (["budget", "{log}", "--eps", "0.2", "--target-error", "0.1"], "'--target-error': must be above eps, 0.2"),
+    (["budget", "{log}", "--eps", "0.6"], "'--target-error': at most 1 is wanted, got 1.2"),
     (["budget", "{log}", "--eps", "0.2", "--steps", "{empty}"], "empty"),
 ])
 def test_bad_requests(args, message, tmp_path):
@@ -177,17 +180,160 @@ def test_bad_requests(args, message, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.jsonl", "log.csv", "semicolons.csv"]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_log(tmp_path):
-    "40 MB of JSON lines add less than 25 MB to the peak of 4 MB; what 2 GB take is measured by `python tests/memory_evallog.py`."
+    "40 MB of JSON lines add less than 25 MB to the peak of 4 MB; what 2 GB take is measured by `python tests/helpers/memory_evallog.py`."
     import memory_evallog
     small, large = (memory_evallog.peak(tmp_path / f"{size}.jsonl", size) for size in (4, 40))
     assert large < small + 25
 
 
+def counts(path, rows):
+    "Write a csv of (problem, n_correct, n_samples)."
+    path.write_text("problem,n_correct,n_samples\n" + "".join(f"{p},{c},{n}\n" for p, c, n in rows))
+    return path
+
+
+def models(*args): return json.loads(pgpost(*args, "--json").stdout)["models"]
+
+
+def test_warnings_are_in_text_and_json(tmp_path):
+    "Those of the counts, and those that came with the log."
+    filtered = counts(tmp_path / "dapo.csv", [(i, 1 + i % 7, 8) for i in range(60)])
+    stopped = counts(tmp_path / "best.csv", [(i, 1, 1 + i % 5) for i in range(40)])
+    plain = counts(tmp_path / "plain.csv", [(i, i % 9, 8) for i in range(60)])
+    for command in (["quantile"], ["budget", "--eps", "0.1"]):
+        for path, said in [(filtered, "none of 60 problems has only right or only wrong answers"), (stopped, "sampling seems to have stopped at 1 correct")]:
+            text = pgpost(*command, path).stdout
+            (warning,) = models(*command, path)[path.stem]["warnings"]
+            assert warning.startswith(said) and f"  warning: {warning}\n" in text
+        assert "warning" not in pgpost(*command, plain).stdout and models(*command, plain)["plain"]["warnings"] == []
+
+
+def test_warnings_of_the_log_come_first_and_once(monkeypatch, tmp_path):
+    import pgpost.cli as cli
+    path, read = counts(tmp_path / "best.csv", [(i, 1, 1 + i % 5) for i in range(40)]), cli.read_logs
+    def with_warning(*args, **kwargs):
+        tables = read(*args, **kwargs)
+        for table in tables.values(): table.attrs["warnings"] = ["8 answers a record, 1 verdict: \x1b[2J", *table.attrs.get("warnings", [])]
+        return tables
+    monkeypatch.setattr(cli, "read_logs", with_warning)
+    for command in (["quantile"], ["budget", "--eps", "0.1"]):
+        text = [line for line in pgpost(*command, path).stdout.splitlines() if "warning" in line]
+        assert text[0] == r"  warning: 8 answers a record, 1 verdict: \x1b[2J" and "stopped at 1 correct" in text[1] and len(text) == 2
+        assert models(*command, path)["best"]["warnings"][0] == "8 answers a record, 1 verdict: \x1b[2J"
+
+
+def test_of_one_sample_nothing_is_predicted(tmp_path):
+    one, two = counts(tmp_path / "one.csv", [(i, i % 2, 1) for i in range(50)]), counts(tmp_path / "two.csv", [(i, i % 3, 2) for i in range(60)])
+    text, row = pgpost("quantile", one).stdout, models("quantile", one)["one"]
+    assert "pass@2 from 0.50 to 0.75" in text and "  predicted  nothing: one sample a problem tells pass@1 only\n" in text
+    assert row["predicted_pass_at_k"] == {"2": None, "4": None, "8": None, "16": None} and row["pass_at_k"] == {"1": .5}
+    assert all(q["below_resolution"] for q in row["quantile"]) and text.count("< 1*") == 6 and len(row["warnings"]) == 1
+    text, row = pgpost("quantile", two).stdout, models("quantile", two)["two"]
+    assert "2 samples a problem tell 2 moments of the likelihood" in text and None not in row["predicted_pass_at_k"].values()
+    assert "samples a problem tell" in models("budget", two, "--eps", ".1")["two"]["warnings"][0]
+
+
+def test_budget_marks_what_is_below_the_resolution(tmp_path):
+    "As `quantile` does: lower bounds, those of the resolution, in the text; numbers and a mark in JSON."
+    path = counts(tmp_path / "log.csv", [(i, c, 16) for i, c in enumerate([0, 0, 3, 9, 15, 16])])
+    text, outcome = pgpost("budget", path, "--eps", ".1").stdout, models("budget", path, "--eps", ".1")["log"]["outcome"]
+    result = quantile_from_counts([0, 0, 3, 9, 15, 16], 16)
+    assert outcome["below_resolution"] and outcome["quantile"] < outcome["resolution"] == 1 / 16 and outcome["samples"] > 16
+    bound = outcome["at_resolution"]
+    assert bound == dict(samples=16, first_success=pytest.approx(result.first_success(16)), queries=pytest.approx(leading_queries(.1, .2, 1 / 16)))
+    assert bound["first_success"] < outcome["first_success"] and bound["queries"] < outcome["queries"]
+    assert "likelihood quantile < 0.0625*, > 16 samples a prompt (band" in text and "  * below 0.0625, one success in 16 samples" in text
+    assert f"up to the first success: > {bound['first_success']:.3g} samples" in text and f"queries to the target error: > {bound['queries']:.3g} /" in text
+    above = models("budget", path, "--eps", ".45")["log"]["outcome"]
+    assert not above["below_resolution"] and above["at_resolution"] is None and "*" not in pgpost("budget", path, "--eps", ".45").stdout
+
+
+def test_guessing(tmp_path):
+    "Four choices: 20 problems guessed, of which 8 answers each are never all wrong, and 20 known."
+    rng = np.random.default_rng(0)
+    c = np.append(rng.binomial(8, .25, size=20), rng.binomial(8, .95, size=20))
+    path = counts(tmp_path / "quiz.csv", [(f"q{i}", k, 8) for i, k in enumerate(c)])
+    result, above = quantile_from_counts(c, 8), above_chance(c, 8, .25)
+    assert 20 <= above.sum() <= 24 and (c > 0).sum() > 30
+    text, row = pgpost("quantile", path, "--chance", ".25", "--eps", ".1,.9").stdout, models("quantile", path, "--chance", ".25", "--eps", ".1,.9")["quiz"]
+    guessing = row["guessing"]
+    assert guessing["chance"] == .25 and guessing["above"] == above.sum() and guessing["not_above"] == [f"q{i}" for i in np.flatnonzero(~above)]
+    assert (guessing["low"], guessing["high"]) == pytest.approx(result.cdf_interval(.25)) and guessing["share"] == pytest.approx(result.cdf(.25))
+    assert [q["at_chance"] for q in row["quantile"]] == [True, False] and row["quantile"][0]["quantile"] == pytest.approx(result.quantiles(.1))
+    assert f"8 samples each; {above.sum()} above chance\n" in text and f"  not above chance: {(~above).sum()} (q0, " in text and "never solved" not in text
+    assert "  guessing   1: 0.2500  2: 0.4375  4: 0.6836  8: 0.8999\n" in text and text.split("\n")[3].split()[1].endswith("+")
+    assert "  + at or below chance, 0.25: a first success is a lucky guess there" in text
+    priced, bought = pgpost("budget", path, "--chance", ".25", "--eps", ".1").stdout, models("budget", path, "--chance", ".25", "--eps", ".1")["quiz"]
+    assert bought["outcome"]["at_chance"] and bought["guessing"] == guessing and "+, " in priced and "  + at or below chance" in priced
+    without = models("quantile", path, "--eps", ".1,.9")["quiz"]
+    assert without["guessing"] is None and not any(q["at_chance"] for q in without["quantile"]) and without["pass_at_k"] == row["pass_at_k"]
+    for wrong in "0", "1", "a quarter":
+        assert "'--chance': " in pgpost("quantile", path, "--chance", wrong).stderr
+
+
+def test_gained_and_lost_are_not_luck(tmp_path):
+    first, second = (counts(tmp_path / f"{name}.csv", [("a", 0, 8), ("b", 1, 8), ("c", k, 8)]) for name, k in (("first", 2), ("second", 8)))
+    report = json.loads(pgpost("quantile", first, second, "--chance", ".25", "--json").stdout)["comparison"]
+    assert report["gained"] == ["c"] and report["lost"] == []
+    assert json.loads(pgpost("quantile", first, second, "--json").stdout)["comparison"]["gained"] == []  # solved once is solved
+    assert "not above chance before, above it now" in pgpost("quantile", first, second, "--chance", ".25").stdout
+
+
+ESCAPE = "\x1b[31m$red$\x07"
+
+
+@pytest.mark.parametrize("command", [["quantile"], ["quantile", "--chance", "0.25"], ["budget", "--eps", "0.2"]], ids=" ".join)
+def test_names_reach_the_terminal_escaped(command, tmp_path):
+    "Of models and problems, in all texts; in JSON and csv they are data."
+    rows = [dict(model=m, problem=f"{ESCAPE}{i}", n_correct=c * k, n_samples=8) for m, k in ((ESCAPE, 0), ("other\x9b2J", 1)) for i, c in enumerate([0, 3, 8])]
+    pd.DataFrame(rows).to_csv(tmp_path / "log.csv", index=False)
+    text = pgpost(*command, tmp_path / "log.csv").stdout
+    assert text.replace("\n", "").isprintable() and r"\x1b[31m$red$\x07: " in text and r"other\x9b2J" in text
+    report = json.loads(pgpost(*command, tmp_path / "log.csv", "--json").stdout)
+    assert list(report["models"]) == [ESCAPE, "other\x9b2J"]
+    if command[0] == "budget": return
+    assert rf"{ESCAPE}0".encode("unicode_escape").decode() in text
+    if len(command) == 1: assert report["models"][ESCAPE]["never_solved"][0]["problem"] == f"{ESCAPE}0"
+    assert pgpost(*command, tmp_path / "log.csv", "--out", tmp_path / "out").returncode == 0  # a figure, though $red$ is no formula
+    assert set(pd.read_csv(tmp_path / "out/counts.csv").problem) == {f"{ESCAPE}{i}" for i in range(3)}
+
+
+def test_errors_escape_names(tmp_path):
+    (tmp_path / "log.csv").write_text(f"model,problem,n_correct,n_samples\n{ESCAPE},a,1,2\nother,a,1,2\n")
+    result = pgpost("quantile", tmp_path / "log.csv", "--label", "one")
+    assert result.returncode == 2 and r"models \x1b[31m$red$\x07, other itself" in result.stderr and result.stderr.replace("\n", "").isprintable()
+    missing = pgpost("quantile", tmp_path / ESCAPE)
+    assert missing.returncode == 2 and r"\x1b[31m$red$\x07: no such file" in missing.stderr and "\x1b" not in missing.stderr
+
+
+@pytest.mark.parametrize("args", [["quantile", MATH500], ["budget", MATH500, "--eps", ".1"], ["quantile", MATH500, "--json"], ["sweep", "--help"], ["--version"]],
+                         ids=lambda args: " ".join(map(str, args[:1] + args[2:])))
+def test_a_closed_pipe_ends_the_command_quietly(args):
+    "As under `pgpost ... | head -1`: no message, and the exit code that shells give to what SIGPIPE has ended."
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = run(PGPOST, *args, stdout=writer, env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"})
+    os.close(writer)
+    assert result.returncode == 141 and result.stderr == ""
+
+
+def test_a_closed_pipe_of_the_other_commands(tmp_path):
+    (tmp_path / "sweep.toml").write_text('run = "figure2"\n[grid]\nseed = [0]\n[setting]\nphases = 0\n')
+    for args in ["figure2", "--out", tmp_path / "out", "--phases", "0"], ["sweep", tmp_path / "sweep.toml", "--store", tmp_path / "results.db"]:
+        reader, writer = os.pipe()
+        os.close(reader)
+        result = run(PGPOST, *args, stdout=writer)
+        os.close(writer)
+        assert result.returncode == 141 and "Error" not in result.stderr and "error" not in result.stderr
+    assert {p.name for p in (tmp_path / "out").iterdir()} >= {"figure2.png", "run.json"} and (tmp_path / "results.db").exists()  # the work is kept
+
+
 def test_help_is_quick_and_light():
     "Neither the command nor the reader of logs loads the libraries that only results need."
     code = "import sys, pgpost.cli; print([m for m in ('scipy', 'pandas', 'matplotlib', 'seaborn', 'pyarrow') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ)).stdout.strip() == "[]"
+    assert run(sys.executable, "-c", code).stdout.strip() == "[]"
     for command in "quantile", "budget":
         assert "a csv with the columns problem, n_correct, n_samples, and model where it holds several" in " ".join(pgpost(command, "--help").stdout.split())
     assert "--skip-invalid" in pgpost("quantile", "--help").stdout and "--target-error" in pgpost("budget", "--help").stdout

@@ -1,4 +1,4 @@
-"The compiled loops, the loops as Python runs them and the numpy expressions give the same."
+"The compiled loops, the loops as Python runs them and the numpy expressions give the same. Covers core, path, features, policy, behavior."
 import sys
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pgpost import features, policy
+from pgpost import core
 from pgpost.behavior import OnPolicy, StepwiseBestOf, TokenMixture
 from pgpost.features import ContextOnly, Encoder, LastToken, Position
 from pgpost.policy import LinearPolicy
@@ -16,7 +16,7 @@ from pgpost.task import gaussian_mixture
 from pgpost.train import train
 
 numba = pytest.importorskip("numba", reason="the compiled loops need numba: pip install 'pgpost[compiled]'")
-ROUTES = {"numpy": lambda loop: None, "Python": lambda loop: loop, "numba": features.compiled}
+ROUTES = {"numpy": lambda loop: None, "Python": lambda loop: loop, "numba": core.compiled}
 
 
 def by_every_route(call):
@@ -24,7 +24,7 @@ def by_every_route(call):
     results = []
     for route in ROUTES.values():
         with pytest.MonkeyPatch.context() as patch:
-            for module in features, policy: patch.setattr(module, "compiled", route)
+            patch.setattr(core, "compiled", route)
             results.append(call())
     return results
 
@@ -79,16 +79,16 @@ def test_runs_are_equal_on_every_route(reward, behavior, stepsize):
 def test_other_encoders_take_the_plain_way():
     "A loop is for logits that are a sum; for others nothing of it is called."
     encoder = Position(3, 5, N=7)
-    def broken(loop): raise AssertionError("no loop is wanted here")
+    def broken(*args): raise AssertionError("no loop is wanted here")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(policy, "compiled", broken)
+        patch.setattr(core, "compiled", lambda loop: broken)
         pol = LinearPolicy(encoder, np.random.default_rng(0).normal(size=(encoder.n_features, 5)))
         assert pol.greedy(np.ones((2, 3)), 7).tokens().shape == pol.sample(np.ones((2, 3)), 7, rng=0).shape == (2, 7)
 
 
 def test_without_numba_nothing_is_compiled(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    assert features.compiled.__wrapped__(lambda: None) is None
+    assert core.compiled.__wrapped__(lambda: None) is None
 
 
 def test_a_numba_that_does_not_work_is_none(monkeypatch, tmp_path):
@@ -96,14 +96,14 @@ def test_a_numba_that_does_not_work_is_none(monkeypatch, tmp_path):
     (tmp_path / "numba.py").write_text("raise ImportError('Numba needs NumPy 1.0 or less')")
     monkeypatch.delitem(sys.modules, "numba")
     monkeypatch.syspath_prepend(tmp_path)
-    assert features.compiled.__wrapped__(lambda: None) is None
+    assert core.compiled.__wrapped__(lambda: None) is None
 
 
 def test_compiled_code_is_kept_nowhere_if_there_is_no_folder_for_it(monkeypatch):
     "A function without a file cannot be cached; it is compiled all the same."
     scope = {}
     exec("def double(x): return 2 * x", scope)
-    assert features.compiled.__wrapped__(scope["double"])(21) == 42
+    assert core.compiled.__wrapped__(scope["double"])(21) == 42
 
 
 @pytest.mark.parametrize("parameter", ["array", "attribute"])

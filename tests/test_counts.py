@@ -1,4 +1,4 @@
-"Estimates and bands from counts, against exact arithmetic, brute force and simulation."
+"Estimates and bands from counts, against exact arithmetic, brute force and simulation. Covers quantile."
 from fractions import Fraction
 from math import comb
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
-from pgpost.quantile import ESTIMATES, compare_counts, pass_at_k, quantile_from_counts, step_likelihood
+from pgpost.quantile import ESTIMATES, _pass_limits, above_chance, compare_counts, count_warnings, pass_at_k, quantile_from_counts, step_likelihood
 from scipy.stats import beta, binom
 
 property_test = settings(max_examples=100, deadline=None, derandomize=True)
@@ -64,6 +64,21 @@ def test_band_is_the_inverse_of_its_inequalities(seed, unequal):
     brute_low, brute_high = brute_band(c, n, .2, eps, grid)
     np.testing.assert_allclose(low, brute_low, atol=1 / 2000 + 1e-9)
     np.testing.assert_allclose(high, brute_high, atol=1 / 2000 + 1e-9)
+
+
+@pytest.mark.parametrize("unequal", [False, True])
+def test_limits_of_the_share_are_the_band_read_the_other_way(unequal):
+    "F(a) may exceed eps exactly where Q(eps) may be at most a, and the other way round."
+    rng = np.random.default_rng(unequal)
+    n = rng.choice([1, 5, 16], size=80) if unequal else np.full(80, 12)
+    result = quantile_from_counts(rng.binomial(n, rng.beta(.5, .5, size=80)), n, .8)
+    a, eps = np.linspace(.03, .97, 48), np.linspace(0, 1, 2001)
+    low, high = result.cdf_interval(a)
+    q_low, q_high = result.confidence_interval(eps)
+    for value, least, most in zip(a, low, high):
+        assert least == pytest.approx(eps[q_high < value].max(initial=0), abs=1 / 2000 + 1e-9)
+        assert most == pytest.approx(eps[q_low > value].min(initial=1), abs=1 / 2000 + 1e-9)
+    assert result.cdf_interval(.5) == pytest.approx([v[0] for v in result.cdf_interval([.5])]) and np.ndim(result.cdf_interval(.5)[0]) == 0
 
 
 @pytest.mark.parametrize("depends", [False, True])
@@ -149,3 +164,129 @@ def test_step_likelihoods_multiply_to_the_success_rate():
     verdicts = (rng.random((50, 4)) < [.9, .8, .9, .95]).tolist()
     assert np.prod(step_likelihood(verdicts)) == pytest.approx(np.mean([all(v) for v in verdicts]))
     assert step_likelihood([[1], [1, 1]]).tolist() == [1, 1]  # an answer that ends is not one that fails
+
+
+def test_above_chance_keeps_its_level():
+    "Of guessed problems at most a share of `level` passes, and one count less would let more pass: exactly, over all counts of n samples."
+    for n in (1, 2, 3, 8, 64, 1000):
+        for chance in (.01, .25, .5):
+            passed = above_chance(np.arange(n + 1), n, chance)
+            pmf = binom.pmf(np.arange(n + 1), n, chance)
+            assert pmf[passed].sum() <= .05 and (np.diff(passed.astype(int)) >= 0).all()
+            assert pmf[np.arange(n + 1) >= n + 1 - passed.sum() - 1].sum() > .05 or passed.all()
+    assert above_chance(np.arange(9), 8).tolist() == [False] + [True] * 8  # without guessing: any
+
+
+def test_a_comparison_under_guessing_counts_what_is_above_chance():
+    "Two models that guess everything differ by luck alone: they gain and lose few problems, where any success would make nearly all of them solved."
+    rng = np.random.default_rng(0)
+    c1, c2 = rng.binomial(8, .25, size=(2, 1000))
+    guessed = compare_counts(c1, 8, c2, 8, chance=.25)
+    passing = above_chance(np.arange(9), 8, .25) @ binom.pmf(np.arange(9), 8, .25)  # 0.027
+    assert guessed.gained.sum() + guessed.lost.sum() <= binom.ppf(.999, 1000, 2 * passing * (1 - passing))
+    assert (guessed.gained == (above_chance(c2, 8, .25) & ~above_chance(c1, 8, .25))).all()
+
+
+WIDE = (.3, .5), (.5, .5), (1, .3), (1, 1), (3, 1)  # Beta distributions that reach from 0 to 1
+NARROW = (2, 2), (5, 5), (2, 8)  # and some that bunch: problems of medium difficulty
+
+
+def alarms(made, replicates, *word):
+    "In how many of the replicates a warning with one of the words came up."
+    return sum(any(w in sentence for sentence in count_warnings(*made(np.random.default_rng([seed, replicates]))) for w in word) for seed in range(replicates))
+
+
+@pytest.mark.parametrize("J, n", [(20, 4), (20, 8), (20, 16), (50, 16), (100, 8), (500, 64)])
+@pytest.mark.parametrize("shape", WIDE + NARROW)
+def test_honest_counts_are_rarely_suspected(shape, J, n):
+    """Any warning at all, of equally many samples: less than one log of twenty where likelihoods reach from 0 to 1, one of seven where they bunch.
+    A binomial count of 100 above its 0.999 quantile would be an error of the statement, once in a thousand."""
+    honest = alarms(lambda rng: (rng.binomial(n, rng.beta(*shape, size=J)), n), 100, "")
+    assert honest <= binom.ppf(.999, 100, .05 if shape in WIDE else 1 / 7)
+
+
+@pytest.mark.parametrize("J, n", [(30, 4), (30, 8), (50, 16), (200, 32)])
+@pytest.mark.parametrize("shape", [(.3, .5), (.5, .5), (1, .3)])
+def test_groups_left_out_are_seen(shape, J, n):
+    "Where groups without both outcomes were dropped, nine logs of ten are suspected."
+    def filtered(rng):
+        c = rng.binomial(n, rng.beta(*shape, size=100 * J))
+        return c[(0 < c) & (c < n)][:J], n
+    assert alarms(filtered, 50, "left out") >= binom.ppf(.001, 50, .9)
+
+
+@pytest.mark.parametrize("copies", [2, 4, 16])
+def test_copies_of_one_answer_are_seen(copies):
+    "One answer each of 60 problems, repeated; and honest answers with likelihoods as polarised as of no published model are suspected in one log of ten."
+    assert alarms(lambda rng: (copies * rng.binomial(1, rng.beta(.5, .5, size=60)), copies), 50, "copies") == 50
+    assert alarms(lambda rng: (rng.binomial(copies, rng.beta(.1, .1, size=60)), copies), 200, "copies") <= binom.ppf(.999, 200, .1)
+
+
+def numbers(rng, kind, J):
+    if kind == "few dropped": return np.where(rng.random(J) < .05, 7, 8)
+    if kind == "one": return np.append(1, np.full(J - 1, 8))
+    if kind == "two": return rng.choice([4, 64], size=J)
+    return rng.integers(1, 17, size=J)
+
+
+@pytest.mark.parametrize("kind", ["few dropped", "one", "two", "all"])
+@pytest.mark.parametrize("shape", [(.3, .5), (10, 1), (.1, 1), (50, 2)])
+def test_unequal_numbers_are_rarely_suspected(kind, shape):
+    "One of a thousand honest logs, also where nearly all answers are right: of 400, more than 4 would come once in 5000 times."
+    def honest(rng):
+        n = numbers(rng, kind, rng.choice([10, 30, 200]))
+        return rng.binomial(n, rng.beta(*shape, size=len(n))), n
+    assert alarms(honest, 400, "more samples", "stopped") <= 4
+
+
+@pytest.mark.parametrize("J", [20, 50])
+@pytest.mark.parametrize("shape", [(.3, .5), (1, .3), (.5, 1)])
+def test_samples_that_depend_on_the_answers_are_seen(shape, J):
+    "Sampling until the first or the third success, 32 times at most; and sampling again what was not solved in 4 (of which easy problems show little)."
+    def stopped(success):
+        def made(rng):
+            right = np.cumsum(rng.random((J, 32)) < rng.beta(*shape, size=J)[:, None], axis=1)
+            n = np.where(right[:, -1] >= success, (right >= success).argmax(axis=1) + 1, 32)
+            return right[np.arange(J), n - 1], n
+        return made
+    def adaptive(rng):
+        a = rng.beta(*shape, size=J)
+        c = rng.binomial(4, a)
+        return np.where(c == 0, rng.binomial(12, a), c), np.where(c == 0, 16, 4)
+    assert alarms(stopped(1), 50, "stopped at 1 correct") >= 49 and alarms(stopped(3), 50, "stopped at 3 correct") >= 49
+    if J == 50 and shape != (1, .3): assert alarms(adaptive, 50, "solved less often") >= 40
+
+
+def test_real_counts_are_not_suspected():
+    "MATH-500, all of it, its subsets, and with fewer samples."
+    rng = np.random.default_rng(0)
+    for _, t in pd.read_csv(MATH500).groupby("model"):
+        assert count_warnings(t.n_correct, t.n_samples) == []
+        for J, n in [(30, 4), (30, 16), (100, 8), (500, 16)]:
+            drawn = [t.sample(J, random_state=i) for i in range(50)]
+            assert sum(bool(count_warnings(rng.hypergeometric(d.n_correct, d.n_samples - d.n_correct, n), n)) for d in drawn) <= 6  # 1 in 20, 0.1% error
+
+
+def test_what_few_samples_leave_open():
+    """Between the least and the greatest pass@m, against the two-point distributions that reach them: of one moment, never or always, and all alike;
+    of two, mass at a = 1 and one point, or at a = 0 and one point (with b = 1 - a, whose first moments are u and v)."""
+    a = np.linspace(0, 1, 2001)
+    weight = beta.pdf(np.clip(a, 1e-9, 1 - 1e-9), 2, 3)
+    weight /= weight.sum()
+    u, v = weight @ (1 - a), weight @ (1 - a)**2
+    for m in (2, 5, 32): assert _pass_limits(a, weight, 1, m) == pytest.approx([1 - u, 1 - u**m], abs=1e-5)
+    x = (u - v) / (1 - u)
+    p = (u - x) / (1 - x)  # mass at b = 1
+    for m in (4, 32): assert _pass_limits(a, weight, 2, m) == pytest.approx([1 - p - (1 - p) * x**m, 1 - u**2 / v * (v / u)**m], abs=1e-5)
+    low, high = np.transpose([_pass_limits(a, weight, n, 6) for n in (1, 2, 3, 4)])
+    assert (np.diff(low) > 0).all() and (np.diff(high) < 0).all() and low[-1] < 1 - weight @ (1 - a)**6 < high[-1]  # every moment leaves less open
+
+
+def test_few_samples_are_said():
+    rng = np.random.default_rng(0)
+    for n, said in [(1, "one sample a problem tells the mean likelihood and nothing of its spread"), (2, "2 samples a problem tell 2 moments"), (3, "3 samples")]:
+        c = rng.binomial(n, rng.beta(.5, .5, size=200))
+        (sentence,) = quantile_from_counts(c, n).table(.1).attrs["warnings"]
+        assert sentence.startswith(said) and f"pass@{2 * n} from" in sentence
+    assert "pass@2 from 0.50 to 0.75" in count_warnings([0, 1] * 50, 1)[0]
+    assert count_warnings(rng.binomial(4, rng.beta(.5, .5, size=200)), 4) == []

@@ -1,4 +1,4 @@
-"Logs in every shape, whole and damaged."
+"Logs in every shape, whole and damaged. Covers records, verdict, evallog."
 import json
 import sys
 from collections import Counter
@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from logs import LOGS, inspect_eval, inspect_samples, lm_eval, write
 from pgpost import evallog, records, verdict
 from pgpost.evallog import LogError, read_log, read_logs, read_steps
+from pgpost.quantile import count_warnings
 from processes import run
 
 
@@ -242,7 +243,7 @@ def test_steps_that_are_wrong(content, message, tmp_path):
 
 
 def test_damaged_logs_give_clean_errors(logs, tmp_path):
-    "A small version of `python tests/fuzz_evallog.py`: whatever happens to the bytes, a table of possible counts or a `LogError` comes out."
+    "A small version of `python tests/helpers/fuzz_evallog.py`: whatever happens to the bytes, a table of possible counts or a `LogError` comes out."
     seen = Counter(outcome(path, options, tmp_path / f"x{path.suffix}", content) for path, options, _ in logs.values()
                    for content in mutations(path.read_bytes(), 15, np.random.default_rng(0)))
     assert seen["table"] > 0 and seen["error"] > 0 and set(seen) == {"table", "error"}
@@ -257,7 +258,8 @@ def test_records_without_a_model_among_others_with_one_are_not_lost(tmp_path):
 def test_tables_carry_their_warnings(logs):
     path, options, _ = logs["counts.csv"]
     assert read_log(path, **options).attrs["warnings"] == []
-    assert read_logs([path], **options)["base"].attrs == dict(format="csv", warnings=[])
+    table = read_logs([path], **options)["base"]
+    assert table.attrs == dict(format="csv", warnings=count_warnings(table.n_correct, table.n_samples)) and "samples a problem tell" in table.attrs["warnings"][0]
 
 
 def dumped(path, records):
@@ -481,6 +483,11 @@ def test_compressed_logs(ending, logs, tmp_path):
         with pytest.raises(LogError, match="packed twice"): read_log(packed)
 
 
+def said_of_records(table):
+    "The warnings of a table, but for those that its counts give."
+    return [sentence for sentence in table.attrs["warnings"] if sentence not in count_warnings(table.n_correct, table.n_samples)]
+
+
 def test_folders(tmp_path):
     "All logs in the order of their numbers; one model if they are on the same problems; what is no log is left out, and that is said."
     folder = tmp_path / "base"
@@ -492,12 +499,12 @@ def test_folders(tmp_path):
     (folder / ".hidden.jsonl").write_text("no log")
     models = read_logs([folder])
     assert list(models) == ["base"] and models["base"].values.tolist() == [["0", 1, 3], ["1", 1, 3]]
-    one, left = models["base"].attrs["warnings"]
+    one, left = said_of_records(models["base"])
     assert "the 3 logs in" in one and "one model" in one and left == f"left out, since they are no logs or cannot be read: {folder / 'README.md'}, {folder / 'plot.png'}, {folder / 'summary.json'}"
-    assert list(read_logs([folder], "m")) == ["m"] and read_logs([folder], "m")["m"].attrs["warnings"] == [left]
+    assert list(read_logs([folder], "m")) == ["m"] and said_of_records(read_logs([folder], "m")["m"]) == [left]
     dumped(folder / "output-rs3.jsonl", [dict(idx=0, question="another", score=[1]), dict(idx=1, question="q1", score=[1])])
     apart = read_logs([folder])
-    assert list(apart) == [f"output-rs{i}" for i in (1, 2, 3, 10)] and "each taken as a model" in apart["output-rs1"].attrs["warnings"][0]
+    assert list(apart) == [f"output-rs{i}" for i in (1, 2, 3, 10)] and "each taken as a model" in said_of_records(apart["output-rs1"])[0]
     assert read_logs([folder], ["m"])["m"].n_samples.tolist() == [4, 4]
     dumped(folder / "output-rs4.jsonl", [dict(idx=0, score=[1]), dict(idx=1)])
     with pytest.raises(LogError, match="output-rs4.jsonl, line 2: missing field"): read_logs([folder])

@@ -1,4 +1,4 @@
-"Likelihoods, scores, paths and updates against exact references: enumeration, finite differences, the plain way."
+"Likelihoods, scores, paths and updates against exact references: enumeration, finite differences, the plain way. Covers path, features, policy, reward, behavior, task."
 from itertools import product
 
 import numpy as np
@@ -114,6 +114,14 @@ def test_cycles_of_many_lengths_occur():
     rng, periods = np.random.default_rng(0), set()
     for _ in range(60): periods |= set(make_policy("last token", 4, 60, rng).greedy(rng.normal(size=(8, 3)), 60).period)
     assert {1, 2, 3, 60} <= periods
+
+
+def test_names_that_moved_are_still_where_they_were():
+    "For one version: see CHANGELOG.md."
+    from pgpost import core, features, path
+    assert features.Path is path.Path and features.check_integer is core.check_integer and features.compiled is core.compiled
+    some = LastToken(2, 3).path(np.array([[0, 1], [2, 2]]))
+    assert (some.owner == some.row_of_step).all() and list(some.owner) == [0, 0, 1, 1]
 
 
 # one context, few tokens: every law is known exactly

@@ -1,4 +1,4 @@
-"What the explorer draws, against the calculators: read back from the picture and from a browser."
+"What the explorer draws, against the calculators: read back from the picture and from a browser. Covers explorer."
 import json
 import re
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import browser, resize  # noqa: F401
+from browser import resize
 from pgpost.bounds import algorithm1_budget, algorithm2_budget, path_bound
 
 alt, vlc = pytest.importorskip("altair"), pytest.importorskip("vl_convert")
@@ -127,6 +127,7 @@ def test_start_values_are_those_of_the_sliders():
         with pytest.raises(ValueError, match=re.escape(message)): explorer(**{name: wrong})
 
 
+@pytest.mark.slow
 def test_older_vega_lite_draws_the_same():
     "JupyterLab brings Vega-Lite 5."
     assert texts(svg(DEFAULT, vl_version="5.8")) == texts(svg(DEFAULT))
@@ -169,9 +170,10 @@ def wait(browser, condition):
 def inline(page): explorer().save(page, inline=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [inline, stored])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_sliders_in_a_browser(browser, tmp_path, write, width):  # noqa: F811
+def test_sliders_in_a_browser(browser, tmp_path, write, width):
     "With the keys of a real slider: the curve and the numbers follow, and nothing is wider than the page."
     from selenium.webdriver.common.keys import Keys
     page = tmp_path / "explorer.html"
@@ -203,7 +205,8 @@ def test_sliders_in_a_browser(browser, tmp_path, write, width):  # noqa: F811
     assert drawn > .8 * inner and texts_end <= 0
 
 
-def test_a_dark_theme_changes_nothing(browser, tmp_path):  # noqa: F811
+@pytest.mark.slow
+def test_a_dark_theme_changes_nothing(browser, tmp_path):
     "JupyterLab asks for Vega's dark theme when its own is dark; the chart stays black on white."
     pictures = []
     for theme in "default", "dark":

@@ -1,4 +1,4 @@
-"A stack of policies is so many runs side by side: each is what it would be alone."
+"A stack of policies is so many runs side by side: each is what it would be alone. Covers policy, behavior, stepsize, train."
 import numpy as np
 import pytest
 from scipy import stats

@@ -1,4 +1,4 @@
-"Parts that do not fit are refused before the first step, in a sentence that says what is wrong."
+"Parts that do not fit are refused before the first step, in a sentence that says what is wrong. Covers core, features, reward, behavior, train."
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,5 +1,6 @@
-"The helper by which tests start commands: covers tests/helpers/processes.py."
+"The helper by which tests start commands. Covers no notebook, but helpers/processes.py."
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -49,6 +50,11 @@ PYTEST = f"{sys.executable} -m pytest -q -p processes -p no:cacheprovider inner.
 def inner(tmp_path):
     (tmp_path / "inner.py").write_text(INNER)
     return dict(cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent / "helpers")})
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("test_*.py")), ids=lambda path: path.stem)
+def test_tests_start_commands_by_the_helper_alone(path):
+    if path.name != Path(__file__).name: assert not re.search(r"^import subprocess|subprocess\.(run|Popen|check_|call)|os\.system", path.read_text(encoding="utf-8"), re.M)
 
 
 def left(folder) -> list:

@@ -1,4 +1,4 @@
-"Likelihood quantiles against their definition."
+"Likelihood quantiles against their definition. Covers quantile."
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st

@@ -1,13 +1,14 @@
-"What is fast is equal to what is plain."
+"What is fast is equal to what is plain. Covers policy, task, experiment."
 import os
 import signal
 import threading
 import time
+from dataclasses import FrozenInstanceError, replace
 from functools import partial
 
 import numpy as np
 import pytest
-from pgpost.experiment import Figure1
+from pgpost.experiment import ExperimentFailed, Figure1
 from pgpost.features import ContextOnly, Encoder, LastToken, Position
 from pgpost.policy import LinearPolicy
 from pgpost.train import RunInterrupted
@@ -62,29 +63,34 @@ def test_figure1_in_two_processes_is_the_same():
     one, two = Figure1(steps=70, **SMALL).run(), Figure1(steps=70, **SMALL).run(parallel=True)
     for name in "outcome", "process": np.testing.assert_array_equal(one.runs[name].policy.W, two.runs[name].policy.W)
     for table in "history", "trajectories", "centers": assert getattr(one, table)().to_csv() == getattr(two, table)().to_csv()
+    assert one.complete and two.complete
 
 
-def test_what_was_changed_after_construction_holds_in_two_processes():
-    experiment = Figure1(steps=70, **SMALL)
-    experiment.steps = 5
-    assert {run.steps for run in experiment.run(parallel=True).runs.values()} == {5}
+def test_a_setting_does_not_change_and_gives_the_same_result_again():
+    setting = Figure1(steps=5, **SMALL)
+    with pytest.raises(FrozenInstanceError): setting.steps = 6
+    first = setting.run()
+    assert setting == Figure1(steps=5, **SMALL) and first.setting == setting
+    assert setting.run(parallel=True).centers().to_csv() == first.centers().to_csv()
+    assert {run.steps for run in replace(setting, steps=6).run(parallel=True).runs.values()} == {6}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow, fast", [("outcome", "process"), ("process", "outcome")])
 def test_an_interrupted_run_is_known_as_such_whichever_is_through(slow, fast, tmp_path):
     "Ctrl-C when one of two runs is complete: it is kept whole, the other as far as it got, and the interruption is raised."
     def interrupt():
         while not (tmp_path / fast).exists(): time.sleep(.01)
         os.kill(os.getpid(), signal.SIGINT)
-    experiment = Figure1(steps=2000, **SMALL)
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(RunInterrupted): experiment.run(progress=partial(telling, tmp_path, slow=[slow]), parallel=True)
-    assert experiment.runs[fast].steps == 2000 > experiment.runs[slow].steps
-    assert len(experiment.history()) == sum(len(run.rows) for run in experiment.runs.values())
+    with pytest.raises(RunInterrupted) as stop: Figure1(steps=2000, **SMALL).run(progress=partial(telling, tmp_path, slow=[slow]), parallel=True)
+    result = stop.value.result
+    assert result.runs[fast].steps == 2000 > result.runs[slow].steps and not result.complete
+    assert len(result.history()) == sum(len(run.rows) for run in result.runs.values())
 
 
 @pytest.mark.parametrize("parallel", [False, True])
 def test_an_error_in_a_run_is_raised_and_what_is_there_is_kept(parallel):
-    experiment = Figure1(steps=200, **SMALL)
-    with pytest.raises(ValueError, match="no third step"): experiment.run(progress=failing, parallel=parallel)
-    assert list(experiment.runs) == ["outcome"] and experiment.base.steps == 40
+    with pytest.raises(ExperimentFailed, match="ValueError: no third step") as failure: Figure1(steps=200, **SMALL).run(progress=failing, parallel=parallel)
+    assert list(failure.value.result.runs) == ["outcome"] and failure.value.result.base.steps == 40
+    assert isinstance(failure.value.__cause__, ValueError)

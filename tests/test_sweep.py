@@ -1,10 +1,13 @@
-"Sweeps: bit-exact tables wherever they are made, a store that survives kills, and no run computed twice."
+"Sweeps: bit-exact tables wherever they are made, a store that survives kills, and no run computed twice. Covers sweep, cli."
+import ast
 import contextlib
+import hashlib
 import importlib.util
 import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import struct
@@ -18,15 +21,18 @@ from subprocess import DEVNULL, PIPE, TimeoutExpired
 
 import numpy as np
 import pandas as pd
+import pgpost as pgpost_package
 import pytest
 import sweep_runs
 from hypothesis import given, settings, strategies as st
-from pgpost.sweep import Store, StoreError, SweepFailed, cluster, process_pool, product, read_sweep, run_sweep, seeds, zipped
+from pgpost.sweep import CodeError, Store, StoreError, SweepFailed, cluster, origin_of, process_pool, product, read_sweep, run_sweep, seeds, zipped, _hash, _normal_form, _runs, _sources
 from processes import alive, run, start
 
+ORIGIN = dict(function="f", version="1", code="c")
 PGPOST = Path(sys.executable).with_name("pgpost")
 GRID = product(steps=[5, 8], seed=seeds(30))
-HERE = Path(__file__).parent
+HELPERS = Path(__file__).parent / "helpers"
+of_one_cluster = pytest.mark.xdist_group("dask")
 needs_dask = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs Dask: pip install 'pgpost[cluster]'")
 plain = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=5)
 
@@ -73,13 +79,13 @@ def test_settings_are_told_apart_exactly_if_their_json_differs(value):
     with Store() as store:
         keys, _ = store.fill(sweep_runs.echo, [dict(x=value), dict(x=value), dict(x=[value])], progress=False)
         assert len(keys) == 2
-        for x, (_, _, setting, rows, *_) in zip((value, [value]), store._stored(keys)):
+        for x, (_, _, _, setting, rows, *_) in zip((value, [value]), store._stored(keys)):
             assert json.dumps(setting) == json.dumps(dict(x=x)) and rows == json.dumps([dict(y=x)])
 
 
 def test_numpy_values_are_settings():
     setting = dict(a=np.int16(3), b=np.float32(.5), c=np.bool_(True), d=(np.float64(.1), 2), e=np.str_("x"))
-    with Store() as store: assert store._register("f", [setting]).keys() == store._register("f", [dict(a=3, b=.5, c=True, d=[.1, 2], e="x")]).keys()
+    assert _runs(ORIGIN, [setting]) == _runs(ORIGIN, [dict(a=3, b=.5, c=True, d=[.1, 2], e="x")])
 
 
 # where runs happen
@@ -98,7 +104,7 @@ def contents(path):
     with sqlite3.connect(path) as db: return db.execute("select * from runs order by id").fetchall()
 
 
-@pytest.fixture(params=["serial", "threads", "processes", pytest.param("dask", marks=needs_dask)])
+@pytest.fixture(params=["serial", "threads", "processes", pytest.param("dask", marks=[needs_dask, of_one_cluster])])
 def executor(request):
     if request.param == "serial": yield None
     else:
@@ -112,7 +118,7 @@ def test_tables_are_byte_equal_wherever_they_are_made(executor, expected, tmp_pa
     assert run_sweep(sweep_runs.walk, GRID, tmp_path / "a.db", executor, progress=False).to_csv() == expected
     run_sweep(sweep_runs.walk, GRID, tmp_path / "b.db", progress=False)
     assert contents(tmp_path / "a.db") == contents(tmp_path / "b.db")
-    with Store(tmp_path / "a.db") as store: assert store.to_dataframe().drop(columns=["function", "version"]).to_csv() == expected
+    with Store(tmp_path / "a.db") as store: assert store.to_dataframe().drop(columns=["function", "version", "code"]).to_csv() == expected
     backwards = run_sweep(sweep_runs.walk, GRID[::-1], tmp_path / "a.db", executor, progress=False)
     assert backwards.seed[::2].tolist() == [s["seed"] for s in GRID[::-1]]
 
@@ -150,15 +156,16 @@ def test_a_worker_of_another_version_computes_nothing(monkeypatch):
     with process_pool(1) as pool:
         pool.submit(abs, 1).result()
         monkeypatch.setattr("pgpost.__version__", "99")
-        with pytest.raises(SweepFailed, match="the worker has pgpost .*, the sweep pgpost 99"):
+        with pytest.raises(CodeError, match="the worker has pgpost .*, the sweep pgpost 99"):
             run_sweep(sweep_runs.walk, GRID[:2], executor=pool, progress=False)
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_store(expected, tmp_path):
     "Both finish, neither sees an error, and the file is whole."
     code = ("import sys, sweep_runs\nfrom pgpost.sweep import product, run_sweep, seeds\n"
             "print(run_sweep(sweep_runs.walk, product(steps=[5, 8], seed=seeds(30))[::int(sys.argv[2])], sys.argv[1], progress=False).shape)")
-    both = [start(sys.executable, "-c", code, tmp_path / "a.db", direction, cwd=HERE, stdout=PIPE, stderr=PIPE, text=True)
+    both = [start(sys.executable, "-c", code, tmp_path / "a.db", direction, cwd=HELPERS, stdout=PIPE, stderr=PIPE, text=True)
             for direction in ("1", "-1", "1")]
     for process in both:
         out, error = process.communicate(timeout=60)
@@ -167,10 +174,11 @@ def test_two_processes_on_one_store(expected, tmp_path):
     assert sqlite3.connect(tmp_path / "a.db").execute("pragma integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.slow
 def test_processes_that_make_one_store_at_the_same_moment(tmp_path):
     "Five wait for one moment, and all of them find or make a store that is whole."
     code = ("import sys, time\nfrom pgpost.sweep import Store\nwhile time.time() < float(sys.argv[2]): pass\n"
-            "with Store(sys.argv[1]) as store: store._register('f', [dict(i=i) for i in range(50)])")
+            "with Store(sys.argv[1]) as store: store._register(dict(function='f', version='1', code='c'), {str(i): '{}' for i in range(50)})")
     for n in range(3):
         moment = str(time.time() + 1.5)
         processes = [start(sys.executable, "-c", code, tmp_path / f"{n}.db", moment, stderr=PIPE, text=True) for _ in range(5)]
@@ -193,7 +201,7 @@ def test_what_another_process_has_stored_meanwhile_is_not_computed(tmp_path):
 
     sweep_runs.interfere, interfere.__module__, interfere.__qualname__ = interfere, "sweep_runs", "interfere"
     with Store(path) as store:
-        keys = store._register("sweep_runs:interfere", grid)
+        keys = _runs(origin_of(interfere), grid)
         assert run_sweep(interfere, grid, store, progress=False).y.tolist() == [0, 1, 5, 5]
     assert calls == [0, 1]
 
@@ -217,7 +225,7 @@ def test_damage_is_never_taken_for_a_result(filled, data):
         path = Path(tmp, "results.db")
         path.write_bytes(damaged)
         try:
-            with Store(path) as store: assert store.to_dataframe().drop(columns=["function", "version"], errors="ignore").to_csv() == table
+            with Store(path) as store: assert store.to_dataframe().drop(columns=["function", "version", "code"], errors="ignore").to_csv() == table
         except StoreError as error: assert str(path) in str(error)
         assert path.read_bytes() == damaged
 
@@ -253,6 +261,7 @@ def test_a_store_whose_making_was_killed_is_new(tmp_path):
     for name in "a.db", "b.db": assert len(run_sweep(sweep_runs.walk, GRID[:1], tmp_path / name, progress=False)) == 2
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_what_is_stored(tmp_path):
     "10,000 runs of 1 kB: what Python holds after 2,000 and after 9,999 differs by less than the rows of 100 runs."
     tracemalloc.start()
@@ -263,12 +272,352 @@ def test_memory_does_not_grow_with_what_is_stored(tmp_path):
     assert abs(late - early) < 1e5
 
 
+# code
+
+OWN = """
+import helper
+def run(setting):
+    from pgpost.train import train
+    return [dict(v=setting["i"] * helper.FACTOR)]
+"""
+
+SWEEP = """
+import sys
+from contextlib import nullcontext
+from own import run
+from pgpost.sweep import Store, cluster, process_pool
+
+def main(where, *any_code):
+    "The number of runs computed now, and the values of all."
+    if where == "dask":
+        from distributed import LocalCluster
+        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as local: sweep(cluster(local.scheduler_address), any_code)
+    else: sweep(process_pool(1) if where == "processes" else nullcontext(), any_code)
+
+def sweep(context, any_code):
+    with context as executor, Store("runs.db") as store:
+        keys, computed = store.fill(run, [dict(i=i) for i in range(4)], executor, progress=False, any_code=bool(any_code))
+        print(computed, store.to_dataframe(keys).v.tolist())
+
+if __name__ == "__main__": main(*sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    "A folder with a copy of the package, a module with a run, one that this imports, and one that it does not."
+    shutil.copytree(Path(pgpost_package.__file__).parent, tmp_path / "pgpost", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, text in dict(own=OWN, helper="FACTOR = 2\n", other="FACTOR = 3\n", sweep=SWEEP).items(): (tmp_path / f"{name}.py").write_text(text)
+    return tmp_path
+
+
+def python(folder, *args):
+    "What a Python that starts in `folder`, and imports from there, prints."
+    environment = dict(os.environ, PYTHONPATH=str(folder))
+    result = run(sys.executable, *args, cwd=folder, env=environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def append(path, text): path.write_text(path.read_text() + text)
+
+
+@pytest.mark.parametrize("where", ["serial", "processes", pytest.param("dask", marks=needs_dask)])
+def test_a_run_whose_code_has_changed_is_computed_again(where, checkout):
+    "Edits of its own module, of one that is imported, directly or not, at the top or inside of a function; and of what makes no difference."
+    def rerun(*options): return python(checkout, "sweep.py", where, *options)
+
+    assert rerun() == "4 [0, 2, 4, 6]\n"
+    for path in "other.py", "pgpost/plot.py", "pgpost/cli.py": append(checkout / path, "NEW = 1\n")
+    for path in "own.py", "pgpost/train.py": append(checkout / path, "\n# a remark\n")
+    assert rerun() == "0 [0, 2, 4, 6]\n", "what is not imported, or no code, makes no difference"
+    (checkout / "own.py").write_text(OWN.replace("helper.FACTOR", "helper.FACTOR * 100"))
+    assert rerun() == "4 [0, 200, 400, 600]\n", "its own module"
+    (checkout / "helper.py").write_text("FACTOR = 30\n")
+    assert rerun() == "4 [0, 3000, 6000, 9000]\n", "a module beside it"
+    append(checkout / "pgpost/policy.py", "NEW = 1\n")
+    assert rerun("--any-code") == "0 [0, 3000, 6000, 9000]\n", "the newest of the other codes"
+    assert rerun() == "4 [0, 3000, 6000, 9000]\n", "a module of pgpost that train imports"
+    assert rerun() == "0 [0, 3000, 6000, 9000]\n"
+    (checkout / "own.py").write_text(OWN)
+    (checkout / "helper.py").write_text("FACTOR = 2\n")
+    assert rerun("--any-code") == "0 [0, 3000, 6000, 9000]\n" and rerun() == "4 [0, 2, 4, 6]\n"
+    with Store(checkout / "runs.db") as store:
+        assert store.codes().runs.tolist() == [4] * 5 and store.to_dataframe().groupby("code").v.max().sort_values().tolist() == [6, 6, 600, 9000, 9000]
+
+
+def test_a_change_of_train_computes_the_claims_again(checkout):
+    "The command, with one claim of short runs; what it says, and what it exports."
+    (checkout / "claim.py").write_text("""
+import sys
+from dataclasses import replace
+from pgpost import theorem
+from pgpost.cli import main
+claim = next(claim for claim in theorem.CLAIMS if claim.name == "SGD, one token")
+theorem.CLAIMS[:] = [replace(claim, settings=tuple(setting | dict(max_steps=20) for setting in claim.settings))]
+if __name__ == "__main__": main(["theorems", "--out", "out", "--quick", *sys.argv[1:]])
+""")
+    assert "5 runs: 5 computed now, 0 failed" in python(checkout, "claim.py")
+    append(checkout / "pgpost/train.py", "NEW = 1\n")
+    assert "0 computed now" in (taken := python(checkout, "claim.py", "--any-code")) and "5 of 5 runs of other code are taken" in taken
+    assert "5 computed now" in (again := python(checkout, "claim.py")) and "5 runs of other code are left aside; --any-code takes them" in again
+
+
+def test_the_command_says_what_is_of_other_code_and_exports_one_code(checkout):
+    (checkout / "sweep.toml").write_text('run = "own:run"\n[grid]\ni = [1, 2]\n')
+    (checkout / "other.toml").write_text('run = "other:run"\n[grid]\ni = [1]\n')
+    append(checkout / "other.py", "def run(setting): return [dict(v=-1)]\n")
+
+    def command(*args): return python(checkout, "-c", "import sys; from pgpost.cli import main; main(['sweep', *sys.argv[1:]])", *args)
+
+    def exported(*args):
+        said = command(*args, "--export", "results.csv")
+        return pd.read_csv(checkout / "results.csv").v.tolist(), said
+
+    command("other.toml")
+    command("sweep.toml")
+    (checkout / "helper.py").write_text("FACTOR = 30\n")
+    values, said = exported("sweep.toml", "--any-code")
+    assert values == [-1, 2, 4] and "2 runs: 0 computed now, 0 failed" in said and "2 of 2 runs of other code are taken" in said
+    values, said = exported("sweep.toml")
+    assert values == [-1, 30, 60] and "2 runs: 2 computed now" in said and "2 runs of other code are left aside" in said and "2 rows of other code are left out" in said
+    (checkout / "helper.py").write_text("FACTOR = 2\n")
+    assert exported("sweep.toml")[0] == [-1, 2, 4], "of the function that is run, its present code"
+    assert exported()[0] == [-1, 30, 60], "without a sweep, the code that came last"
+    values, said = exported("--any-code")
+    assert values == [-1, 2, 4, 30, 60] and pd.read_csv(checkout / "results.csv").code.nunique() == 3 and "left out" not in said
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    "A module that this process can import, and one that it imports from."
+    monkeypatch.syspath_prepend(tmp_path)
+    names = [f"{word}_{tmp_path.name}" for word in ("outer", "inner")]
+    (tmp_path / f"{names[1]}.py").write_text("def double(x): return 2 * x\n")
+    (tmp_path / f"{names[0]}.py").write_text(f"from {names[1]} import double\ndef run(setting): return [dict(v=double(setting['i']))]\n")
+    importlib.invalidate_caches()
+    outer = importlib.import_module(names[0])
+    yield outer, sys.modules[names[1]]
+    for name in names: del sys.modules[name]
+
+
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor])
+def test_what_was_loaded_before_an_edit_does_not_count_as_the_new_code(executor, module, tmp_path):
+    "In a notebook's kernel. A pool loads what is there now; loading again helps if all that hold something of the old are loaded again."
+    outer, inner = module
+
+    def sweep(make=executor):
+        with make() if make else contextlib.nullcontext() as executor:
+            return run_sweep(outer.run, [dict(i=1)], tmp_path / "runs.db", executor, progress=False).v.tolist()
+
+    assert sweep() == [2]
+    Path(inner.__file__).write_text("def double(x): return 200 * x\n")
+    with pytest.raises(CodeError, match=f"{inner.__name__} has changed since it was loaded: restart"): sweep()
+    importlib.reload(inner)
+    with pytest.raises(CodeError, match=f"{inner.__name__} was loaded again, but {outer.__name__} may hold"): sweep()
+    importlib.reload(outer)
+    assert sweep() == [200]
+    Path(outer.__file__).write_text(Path(outer.__file__).read_text() + "# a remark\n")
+    Path(inner.__file__).write_text("def double(x):\n    'Two hundred.'\n    return 200 * x\n")
+    assert sweep() == [200], "a new remark is no new code"
+    Path(inner.__file__).write_text("def double(x): return 3000 * x\n")
+    with pytest.raises(CodeError): sweep()
+    assert sweep(lambda: process_pool(1)) == [3000]
+    with Store(tmp_path / "runs.db") as store: assert store.to_dataframe().v.tolist() == [2, 200, 3000] and len(store.failures()) == 0
+
+
+def test_a_module_that_is_edited_before_its_first_sweep(module, tmp_path):
+    outer, inner = module
+    Path(inner.__file__).write_text("def double(x): return 200 * x\n")
+    for store in tmp_path / "runs.db", None:
+        with pytest.raises(CodeError, match="has changed since it was loaded"): run_sweep(outer.run, [dict(i=1)], store, progress=False)
+
+
+@pytest.mark.parametrize("edited, complete", [(0, 5), (1, 3)])
+def test_edits_during_a_sweep(edited, complete, module, tmp_path, monkeypatch):
+    "What is loaded is loaded, and stays. What is loaded only later, inside of a run, and is not what it was when the sweep began, stops it."
+    outer, inner = module
+    Path(outer.__file__).write_text(f"def run(setting):\n    if setting['i'] == 3: import {inner.__name__}\n    return [dict(v=setting['i'])]\n")
+    importlib.reload(outer)
+    monkeypatch.delitem(sys.modules, inner.__name__)
+    with Store(tmp_path / "runs.db") as store:
+        record = store._record
+        def edit_and_record(outcomes):
+            record(outcomes)
+            append(Path(module[edited].__file__), "NEW = 1\n")
+        store._record = edit_and_record
+        with pytest.raises(CodeError) if complete < 5 else contextlib.nullcontext(): store.fill(outer.run, [dict(i=i) for i in range(5)], progress=False)
+        assert store.to_dataframe().v.tolist() == [*range(complete)]
+
+
+def test_workers_with_other_code_are_refused(module, tmp_path):
+    "Those of a pool that has loaded it before it was edited. What is complete is kept, and nothing counts as failed."
+    outer, inner = module
+    with process_pool(1) as pool:
+        run_sweep(outer.run, [dict(i=1)], tmp_path / "runs.db", pool, progress=False)
+        Path(inner.__file__).write_text("def double(x): return 200 * x\n")
+        with pytest.raises(CodeError, match=f"{inner.__name__} has changed since it was loaded: restart .* the workers"):
+            run_sweep(outer.run, [dict(i=1)], tmp_path / "runs.db", pool, progress=False)
+    with Store(tmp_path / "runs.db") as store: assert store.to_dataframe().v.tolist() == [2] and len(store.failures()) == 0
+
+
+@needs_dask
+def test_workers_of_a_cluster_with_other_files_are_refused(dask, module, tmp_path):
+    outer, inner = module
+    there = tmp_path / "there"
+    there.mkdir()
+    for m in module: (there / Path(m.__file__).name).write_text(Path(m.__file__).read_text())
+    (there / Path(inner.__file__).name).write_text("def double(x): return 200 * x\n")
+    with cluster(dask.scheduler_address) as executor:
+        with pytest.raises(SweepFailed, match=f"No module named '{outer.__name__}'"): run_sweep(outer.run, [dict(i=1)], executor=executor, progress=False)
+        executor._client.run(lambda path: sys.path.insert(0, path), str(there))
+        with pytest.raises(CodeError, match=f"a worker has another {inner.__name__} than the sweep: give it the same code"):
+            run_sweep(outer.run, [dict(i=1)], tmp_path / "runs.db", executor, progress=False)
+
+
+def test_a_function_of_a_notebook_has_its_rows_in_one_store_in_memory():
+    "As long as it is the same function; any_code takes those of the one that it replaced."
+    calls = []
+
+    def make(factor):
+        def run(setting):
+            calls.append(setting["i"])
+            return [dict(v=factor * setting["i"])]
+        return run
+
+    first, second = make(2), make(3)
+    with Store() as store:
+        for run, any_code, values in (first, False, [2]), (first, False, [2]), (second, True, [2]), (second, False, [3]), (first, False, [2]), (second, True, [3]):
+            table = run_sweep(run, [dict(i=1)], store, progress=False, any_code=any_code)
+            assert table.v.tolist() == values and ("code" in table) == any_code
+    assert calls == [1, 1]
+
+
+def test_any_code_and_anew_exclude_each_other():
+    with Store() as store, pytest.raises(ValueError, match="any_code takes what is there, redo='all' computes it again"):
+        store.fill(sweep_runs.echo, [dict(x=1)], redo="all", any_code=True)
+
+
+SOURCE = """
+from __future__ import annotations
+@d(1, *a, k=.1, **b)
+async def f(x: int, /, y=None, *z, w: "t" = ..., **v) -> -1j:
+    async with a as b, c: yield (await x)[1:2, ..., None]
+    global g, h
+    match x:
+        case {"a": [1, *_], **rest} | P(q=None) if y: return f"{x!r:>{y}} {{}} \\n" "b" if a else rb'x'[0] or (lambda *, k=0: {*a, *b})
+    try: del a.b, c[d]
+    except* E as e: raise e from None
+    else: x: int = 1_000 if (n := 10**20) else 1e400
+    finally: assert a < b <= c is not d, "text"
+    return [i async for i in a if b if c], {k: v for k, v in {**a}.items()}, u"u", True, a @ b
+"""
+
+
+def test_the_normal_form_is_the_same_in_every_version_of_python():
+    "Of a source with every kind of syntax that all of them know."
+    assert _hash(_normal_form(ast.parse(SOURCE))) == "a2126c66eedb"
+
+
+@pytest.mark.parametrize("path", sorted(Path(pgpost_package.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_layout_makes_no_difference_and_everything_else_does(path):
+    "The package's own modules: written anew by Python, they are the same; with any one name, attribute, number, text or operator changed, they are not."
+    tree = ast.parse(path.read_text())
+    form = _normal_form(tree)
+    assert _normal_form(ast.parse(ast.unparse(tree))) == form
+    idle = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
+    nodes = [node for node in ast.walk(tree) if id(node) not in idle]
+    for node in random.Random(0).sample(nodes, min(60, len(nodes))):
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, (str, int, float)) or isinstance(value, (ast.operator, ast.cmpop, ast.unaryop)):
+                setattr(node, name, ast.Pow() if isinstance(value, ast.AST) else f"{value}x")
+                assert (_normal_form(tree) != form) == (not isinstance(value, ast.Pow)), ast.dump(node)
+                setattr(node, name, value)
+
+
+def test_hashing_is_fast():
+    "A second look at the code of the claims takes milliseconds: sources are parsed once."
+    from pgpost.theorem import measure
+    origin_of(measure)
+    start = time.perf_counter()
+    for _ in range(10): origin_of(measure)
+    assert (time.perf_counter() - start) / 10 < .05
+
+
+def test_packages_and_what_lies_beside_a_module(tmp_path, monkeypatch):
+    "Of a package: its own modules, with the packages that they are in, and names that are no modules. Of a lone module: its neighbors. No installed ones."
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text in {"p/__init__": "", "p/a": "import numpy, q\nfrom . import b, none\nfrom .sub import c", "p/b": "", "p/sub/__init__": "from .. import d", "p/sub/c": "from .d import *",
+                       "p/sub/d": "import importlib\nimportlib.import_module('p.e')", "p/d": "x = [", "p/e": "", "p/f": "", "q": "", "lone": "import q, p.b, os, numpy, pgpost.task"}.items():
+        (tmp_path / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.py").write_text(text)
+    with pytest.raises(CodeError, match="p.d has no source to read: '\\[' was never closed"): _sources("p.a")
+    (tmp_path / "p/d.py").write_text("")
+    importlib.invalidate_caches()
+    assert _sources("p.a").keys() == {"p", "p.a", "p.b", "p.sub", "p.sub.c", "p.d", "p.sub.d", "p.e"}
+    assert {name for name in _sources("lone") if not name.startswith("pgpost")} == {"lone", "q", "p", "p.b"} and "pgpost.policy" in _sources("lone")
+    assert _sources("threadpoolctl").keys() == {"threadpoolctl"}, "a lone module that is installed has no neighbors"
+    assert not {"p", "q", "lone"} & sys.modules.keys(), "nothing is imported for it"
+    with pytest.raises(CodeError, match="sys has no source to read"): _sources("sys")
+
+
+# stores of schema 1
+
+def old_store(path):
+    "A store of schema 1 with a run of `walk` for each of GRID, the first of them failed."
+    rows = run_sweep(sweep_runs.walk, GRID, progress=False)
+    with sqlite3.connect(path) as db:
+        db.executescript(f"""create table runs (id integer primary key, key text not null unique, function text not null, version text not null, setting text not null,
+                             rows text, checksum text, error text, traceback text);
+                             pragma application_id = {int.from_bytes(b"pgps", "big")}; pragma user_version = 1; pragma journal_mode = wal;""")
+        for i, setting in enumerate(GRID):
+            text = json.dumps(rows[2 * i:2 * i + 2].drop(columns=["steps", "seed"]).to_dict("records")) if i else None
+            key = hashlib.sha256(json.dumps(["sweep_runs:walk", "0.1.0", setting], sort_keys=True).encode()).hexdigest()
+            checksum = hashlib.sha256(text.encode()).hexdigest() if i else None
+            db.execute("insert into runs (key, function, version, setting, rows, checksum, error, traceback) values (?, ?, ?, ?, ?, ?, ?, ?)",
+                       (key, "sweep_runs:walk", "0.1.0", json.dumps(setting), text, checksum, None if i else "E: no", None if i else "..."))
+    return path
+
+
+def test_a_store_of_schema_1_is_read_and_its_runs_are_of_unknown_code(expected, tmp_path):
+    path = old_store(tmp_path / "a.db")
+    with Store(path) as store:
+        assert len(store.to_dataframe()) == 2 * len(GRID) - 2 and store.to_dataframe().code.isna().all() and store.failures().error.tolist() == ["E: no"]
+        assert store.codes().values.tolist() == [["sweep_runs:walk", "0.1.0", None, len(GRID) - 1]]
+        keys, computed = store.fill(sweep_runs.walk, GRID, progress=False, any_code=True)
+        assert computed == 1 and store.to_dataframe(keys).drop(columns=["function", "version", "code"]).to_csv() == expected
+        keys, computed = store.fill(sweep_runs.walk, GRID, progress=False)
+        assert computed == len(GRID) - 1 and store.to_dataframe(keys).drop(columns=["function", "version", "code"]).to_csv() == expected
+        assert store.codes().runs.tolist() == [len(GRID) - 1, len(GRID)]
+    assert sqlite3.connect(path).execute("pragma user_version").fetchone() == (2,), "so that earlier versions of pgpost refuse it"
+
+
+def test_a_store_of_schema_1_is_brought_up_to_date_once(tmp_path):
+    "By one of five that open it at the same moment."
+    code = "import sys, time\nfrom pgpost.sweep import Store\nwhile time.time() < float(sys.argv[2]): pass\nwith Store(sys.argv[1]) as store: print(len(store.to_dataframe()))"
+    moment, path = str(time.time() + 1.5), old_store(tmp_path / "a.db")
+    processes = [start(sys.executable, "-c", code, path, moment, stdout=PIPE, stderr=PIPE, text=True) for _ in range(5)]
+    for process in processes: assert process.communicate(timeout=60) == (f"{2 * len(GRID) - 2}\n", "")
+
+
+def test_a_read_only_store_of_schema_1_says_what_to_do():
+    with tempfile.TemporaryDirectory(dir="/tmp") as tmp:
+        path = old_store(Path(tmp, "a.db"))
+        content = path.read_bytes()
+        path.chmod(0o444)
+        Path(tmp).chmod(0o555)
+        try:
+            with as_nobody(), pytest.raises(StoreError, match="a.db is of an earlier version of pgpost and has to be brought up to date, but cannot be written to"): Store(path)
+        finally: Path(tmp).chmod(0o755)
+        assert path.read_bytes() == content
+
+
 # kills
 
 def sweep_file(folder, n, seconds):
     (folder / "log").touch()
     (folder / "sweep.toml").write_text(f'run = "sweep_runs:logged"\n[setting]\nlog = "{folder}/log"\nseconds = {seconds}\n[grid]\ni = {list(range(n))}\n')
-    (folder / "sweep_runs.py").write_text((HERE / "sweep_runs.py").read_text())
+    (folder / "sweep_runs.py").write_text((HELPERS / "sweep_runs.py").read_text())
 
 
 def pgpost(*args, **kwargs): return run(PGPOST, *args, **kwargs)
@@ -314,6 +663,7 @@ def test_kills_at_random_moments_cost_only_what_was_under_way(workers, kills, tm
     assert tables[0] == tables[1] and tables[0].count("\n") == n + 1
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_parent(tmp_path):
     sweep_file(tmp_path, 1000, .05)
     process = start(PGPOST, "sweep", "sweep.toml", "--workers", 2, cwd=tmp_path, stdout=DEVNULL, stderr=DEVNULL)
@@ -335,6 +685,7 @@ def wait_until(condition, seconds=60):
         time.sleep(.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupt_stops_cleanly_and_keeps_what_is_complete(workers, tmp_path):
     sweep_file(tmp_path, 200, .02)
@@ -352,7 +703,9 @@ def test_interrupt_stops_cleanly_and_keeps_what_is_complete(workers, tmp_path):
     assert len(pd.read_csv(tmp_path / "results.csv")) == 200
 
 
+@pytest.mark.slow
 @needs_dask
+@of_one_cluster
 def test_a_killed_dask_worker_costs_a_retry(dask, tmp_path):
     grid = [dict(i=i, victim=str(tmp_path / "victim")) for i in range(200)]
     with cluster(dask.scheduler_address) as executor: table = run_sweep(sweep_runs.deadly, grid, tmp_path / "a.db", executor, progress=False)
@@ -360,6 +713,7 @@ def test_a_killed_dask_worker_costs_a_retry(dask, tmp_path):
     assert table.root.tolist() == [i ** .5 for i in range(200)]
 
 
+@pytest.mark.slow
 def test_a_killed_process_of_a_pool_stops_the_sweep_and_loses_nothing(tmp_path):
     grid = [dict(i=i, victim=str(tmp_path / "victim")) for i in range(40)]
     with process_pool(2) as executor, pytest.raises(ChildProcessError, match="what is complete is kept"):
@@ -370,7 +724,9 @@ def test_a_killed_process_of_a_pool_stops_the_sweep_and_loses_nothing(tmp_path):
 
 # the command
 
+@pytest.mark.slow
 @needs_dask
+@of_one_cluster
 def test_a_scheduler_that_does_not_answer(tmp_path):
     sweep_file(tmp_path, 3, 0)
     result = pgpost("sweep", "sweep.toml", "--scheduler", "tcp://127.0.0.1:9", cwd=tmp_path)
@@ -378,7 +734,9 @@ def test_a_scheduler_that_does_not_answer(tmp_path):
     assert not (tmp_path / "results.db").exists()
 
 
+@pytest.mark.slow
 @needs_dask
+@of_one_cluster
 def test_the_command_on_a_cluster(dask, tmp_path):
     (tmp_path / "sweep.toml").write_text('run = "figure1"\nseeds = 4\n[setting]\nd = 4\nk = 4\nN = 8\nn_components = 4\nbase_steps = 5\nsteps = 5\n')
     for where in ["--scheduler", dask.scheduler_address, "--store", "a.db"], ["--store", "b.db"]:
@@ -391,9 +749,10 @@ def test_without_dask_the_extra_is_named(tmp_path):
     sweep_file(tmp_path, 3, 0)
     code = "import sys; sys.modules['distributed'] = None; from pgpost.cli import main; main(['sweep', 'sweep.toml', '--scheduler', 'tcp://a:1'])"
     result = run(sys.executable, "-c", code, cwd=tmp_path)
-    assert result.returncode == 2 and result.stderr == "pgpost sweep: error: a cluster needs Dask: pip install 'pgpost[cluster]'\n"
+    assert result.returncode == 2 and result.stderr == "Error: a cluster needs Dask: pip install 'pgpost[cluster]'\n"
 
 
+@pytest.mark.slow
 def test_failures_fresh_and_export(tmp_path):
     sweep_file(tmp_path, 3, 0)
     (tmp_path / "walk.toml").write_text('run = "sweep_runs:walk"\n[grid]\nsteps = [5, 13]\nseed = [1, 2]\n')
@@ -414,12 +773,12 @@ def test_failures_fresh_and_export(tmp_path):
     ('run = "figure1"\n[grid]\nsteps = []', [], "there are no settings: a list in the grid is empty"),
     ('run = "theorm"', [], "'theorm' is not an experiment or a module:function; did you mean 'theorem'?"),
     ('', [], 'an entry such as run = "figure1" is missing'),
-    ('run = "figure1"', ["--workers", "2", "--scheduler", "tcp://a:1"], "not allowed with argument --workers"),
-    ('run = "figure1"', ["--fresh", "--resume"], "not allowed with argument --fresh"),
-    ('run = "figure1"', ["--export", "no/such/folder.csv"], "argument --export: cannot write no/such/folder.csv"),
+    ('run = "figure1"', ["--workers", "2", "--scheduler", "tcp://a:1"], "--workers and --scheduler exclude each other"),
+    ('run = "figure1"', ["--fresh", "--resume"], "--resume and --fresh exclude each other"),
+    ('run = "figure1"', ["--export", "no/such/folder.csv"], "'--export': cannot write no/such/folder.csv"),
     ('run = "figure1"', ["--store", "sweep.toml"], "sweep.toml is no store: it is too short for an SQLite file"),
     ('run = "figure1"', ["--store", "no/such.db"], "there is no folder for no/such.db"),
-    ('run = "figure1"', ["--stor", "x.db"], "unrecognized arguments: --stor x.db"),
+    ('run = "figure1"', ["--stor", "x.db"], "No such option '--stor'"),
 ])
 def test_bad_requests_are_refused_before_the_work(text, options, message, tmp_path):
     (tmp_path / "sweep.toml").write_text(text)

@@ -1,16 +1,19 @@
-"The measured theorems: what is read off a run, what must not pass, and the commands."
+"The measured theorems: what is read off a run, what must not pass, and the commands. Covers theorem, experiment, online, plot, cli."
 import json
 import os
+from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from pgpost import theorem
 from pgpost.cli import main
+from pgpost.plot import PALETTE, draw_claims
 from pgpost.policy import LinearPolicy
 from pgpost.stepsize import adaptive
 from pgpost.task import coherent_tokens
-from pgpost.theorem import CLAIMS, Claim, compare, measure, mistakes, slopes
+from pgpost.theorem import CLAIMS, Axis, Claim, compare, log, measure, mistakes, slopes
 from pgpost.train import pretrain
 
 CHEAP = "SGD, adaptive step", "Algorithm 1, no base support, k = 4", "Algorithm 2, no base support, length"
@@ -28,15 +31,38 @@ def test_steps_to_the_target_agree_with_looking_at_every_step():
     assert (first > 1).all() and np.all(np.abs(steps - first) <= 5)  # errors are recorded every 5 steps
 
 
+def made_up(y, x, predicted=2.):
+    "A claim about the columns y and x of a table."
+    return Claim("g", "n", "SGD", y, x, predicted, [])
+
+
 def test_every_claim_compares_what_it_says():
     "Slopes of exact power laws and exponentials come out exactly, through the claim's own transformation."
     x, replicate = np.array([1., 2, 4, 8, 16]), np.arange(20)
-    for quantity, against, y in ("log q", "log N", 3 * x**2), ("log q", "N", np.exp(2 * x)), ("q", "N", 5 + 2 * x):
+    q, N = Axis("q", "q", lambda table: table.y), Axis("N", "N", lambda table: table.x)
+    for axes, y in ((log(q), log(N)), 3 * x**2), ((log(q), N), np.exp(2 * x)), ((q, N), 5 + 2 * x):
         table = pd.DataFrame([dict(x=a, y=b, replicate=r) for a, b in zip(x, y) for r in replicate])
-        row = compare(Claim("g", "n", quantity, against, 2., lambda t: t.y, lambda t: t.x, ()), table)
+        row = compare(made_up(*axes), table)
         assert row["measured"] == pytest.approx(2, abs=1e-12) and row["holds"]
-    assert not compare(Claim("g", "n", "q", "N", 2.2, lambda t: t.y, lambda t: t.x, ()), table)["holds"]
+        assert [row["quantity"], row["against"]] == [f"log {axis.name}" if axis.log else axis.name for axis in axes]
+        points = made_up(*axes).points(table)
+        np.testing.assert_allclose(points[["x", "y"]], np.column_stack([x, y]), rtol=1e-12)
+    assert not compare(made_up(q, N, predicted=2.2), table)["holds"]
     assert slopes(x, np.column_stack([x, -x])) == pytest.approx([1, -1])
+
+
+def test_names_and_labels_say_nothing_but_what_they_show():
+    "A claim is drawn and compared by its fields: it may have any name, on any axis."
+    x = np.array([1., 2, 4, 8])
+    q, N = Axis("log of nothing", "log of nothing", lambda table: table.y), Axis("log N", "log N", lambda table: table.x)
+    claim = replace(made_up(q, N), name="Algorithm 2, but not")
+    table = pd.DataFrame([dict(x=a, y=2 * a, replicate=r) for a in x for r in range(3)])
+    row = compare(claim, table)
+    assert row["measured"] == pytest.approx(2)
+    ax = draw_claims([claim], pd.DataFrame([row]), claim.points(table)).axes[0]
+    assert (ax.get_xscale(), ax.get_yscale(), ax.get_xlabel()) == ("linear", "linear", "log N")
+    assert ax.lines[-2].get_color() == PALETTE["SGD"]
+    plt.close("all")
 
 
 def test_a_broken_path_bound_stops_the_sweep(monkeypatch):
@@ -56,6 +82,7 @@ def test_mistakes_count_rounds():
     assert all(0 < row["summed_error"] <= 3 for row in rows) and len(rows) == 6  # a context is mistaken once, or never for label 0
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, monkeypatch, capsys):
     "Tables, a figure for each group, and a rerun that has nothing left to run."
     everything = list(CLAIMS)
@@ -74,6 +101,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     finally: CLAIMS[:] = everything
 
 
+@pytest.mark.slow
 def test_figure2_command(tmp_path, capsys):
     main(["figure2", "--out", str(tmp_path/"f"), "--phases", "1", "--seed", "3"])
     quantiles, record = pd.read_csv(tmp_path/"f"/"quantiles.csv"), json.loads((tmp_path/"f"/"run.json").read_text())
@@ -97,8 +125,8 @@ def test_figure2_keeps_complete_phases_when_stopped(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("line, message", [
-    ("theorems", "required: --out"), ("theorems --out x --quik", "unrecognized arguments: --quik"),
-    ("figure2 --out x --phases -1", "must be at least 0, got -1"), ("figure2 --out x --optimizer adam", "invalid choice: 'adam'")])
+    ("theorems", "Missing option '--out'"), ("theorems --out x --quik", "No such option '--quik'"),
+    ("figure2 --out x --phases -1", "'--phases': -1 is not in the range x>=0"), ("figure2 --out x --optimizer adam", "'adam' is not one of 'restarted', 'continued'")])
 def test_bad_options(line, message, capsys):
     with pytest.raises(SystemExit) as stop: main(line.split())
     assert stop.value.code == 2 and message in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"Guarantees that hold on every run, step sizes against hand computation, and reproducibility."
+"Guarantees that hold on every run, step sizes against hand computation, and reproducibility. Covers stepsize, task, train."
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,7 @@ def path_bound(task, x, start, T):
     return 8 * ((start.W - U)**2).sum() + 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behavior, reward", [(TeacherForced(), Outcome()), (OnPolicy(), Outcome()), (OnPolicy(), Process()), (Uniform(), Outcome()), (Uniform(), Process())],
                          ids=["supervised", "outcome", "process", "uniform outcome", "uniform process"])
 def test_path_bound_where_it_bites(behavior, reward):

@@ -33,7 +33,7 @@ def figure(): return Figure1(steps=0).run()
 
 def ours(figure, name, rewards="zero-one", N=128, steps=100):
     "A function that takes so many policy-gradient steps from the base policy, and the number of steps."
-    task = Task(figure.task.contexts, figure.task.truth, N)
+    task = Task(figure.setting.task.contexts, figure.setting.task.truth, N)
     return lambda: post_train(task, figure.base.policy, CONVENTIONS[rewards][name], steps=steps, batch_size=1024,
                               stepsize=adagrad(.1), evaluate=lambda policy: {}, rng=0), steps
 
@@ -41,13 +41,13 @@ def ours(figure, name, rewards="zero-one", N=128, steps=100):
 def in_numpy(call, steps):
     "The same without compiled loops."
     def run():
-        with patch("pgpost.features.compiled", lambda loop: None), patch("pgpost.policy.compiled", lambda loop: None): call()
+        with patch("pgpost.core.compiled", lambda loop: None): call()
     return run, steps
 
 
 def theirs(figure, name, rewards="zero-one"):
     "The same for PyTorch: one step."
-    parts = [[W[:32].astype(np.float32), W[32:].astype(np.float32)] for W in (figure.base.policy.W, figure.task.W)]
+    parts = [[W[:32].astype(np.float32), W[32:].astype(np.float32)] for W in (figure.base.policy.W, figure.setting.task.W)]
     policy, truth = (peer.Chain(*weights) for weights in parts)
     optimizer = torch.optim.Adagrad(policy.parameters(), lr=.1)
     return lambda: peer.step(policy, truth, optimizer, 1024, 128, process=name == "process", signed=rewards == "signed"), 1
@@ -70,8 +70,8 @@ def side_by_side(*calls, rounds=9):
 def test_peer_has_the_same_gradient(figure, name, signed):
     "On the same contexts and responses, in double precision."
     rng, policy, reward = np.random.default_rng(0), figure.base.policy, CONVENTIONS["signed" if signed else "zero-one"][name]
-    x = figure.task.contexts(256, rng)
-    path, y = figure.task.path(x), policy.sample(x, 128, rng)
+    x = figure.setting.task.contexts(256, rng)
+    path, y = figure.setting.task.path(x), policy.sample(x, 128, rng)
     g = policy.score(x, y, reward.advantages(path.agreement(y), 128)) / 256
     chain, tokens, right = peer.Chain(policy.W[:32], policy.W[32:]), torch.as_tensor(y), torch.as_tensor(path.tokens())
     peer.loss(chain, torch.as_tensor(x), tokens, peer.advantages(tokens, right, name == "process", signed).double()).backward()
@@ -108,11 +108,11 @@ def test_step_is_flat_in_the_length(figure, name, benchmark, report):
 def floor(figure):
     "What cannot be left out of a step: the contexts, an exponential for each place and token, and the matrix products."
     rng = np.random.default_rng(0)
-    x = figure.task.contexts(1024, rng)
-    row, W = figure.task.path(x).row, figure.task.W[:32]
+    x = figure.setting.task.contexts(1024, rng)
+    row, W = figure.setting.task.path(x).row, figure.setting.task.W[:32]
     z = rng.normal(size=(len(row), 32))
     def pieces():
-        figure.task.contexts(1024, rng)
+        figure.setting.task.contexts(1024, rng)
         np.exp(z)
         x @ W  # for the correct responses
         x @ W  # for the policy

@@ -1,4 +1,4 @@
-"""Peak memory of `pgpost quantile` on a large log. `python tests/memory_evallog.py 2048` writes 2048 MB of JSON lines, reads them, and says what it took."""
+"""Peak memory of `pgpost quantile` on a large log. `python tests/helpers/memory_evallog.py 2048` writes 2048 MB of JSON lines, reads them, and says what it took."""
 import json
 import subprocess
 import sys

@@ -1,9 +1,10 @@
-"README.md is the index notebook as Markdown. `python tests/readme.py` writes it; a test keeps the two in step."
+"README.md is the index notebook as Markdown. `python tests/tools/export.py` writes it; a test keeps the two in step."
 import json
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 
 
 def readme() -> str:
@@ -18,7 +19,3 @@ def readme() -> str:
             text = "".join("".join(o["text"]) for o in cell["outputs"] if "text" in o)
             if text: parts.append(f"```text\n{text.rstrip()}\n```")
     return "\n\n".join(parts) + "\n"
-
-
-if __name__ == "__main__":
-    (ROOT / "README.md").write_text(readme(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"A headless Chromium for the tests that need a browser; they are skipped where there is none."
+"A headless Chromium for the tests that need a browser; they are skipped where there is none. A plugin of pytest, loaded by conftest.py."
 import shutil
 
 import pytest

@@ -1,6 +1,6 @@
 """Damaged logs of every shape: whatever happens to the bytes, a table of possible counts or a `LogError` comes out, with and without skipping.
 
-`python tests/fuzz_evallog.py 1000` tries 1000 mutations of each of the shapes in `logs.py`, each read twice, and says what came out.
+`python tests/helpers/fuzz_evallog.py 1000` tries 1000 mutations of each of the shapes in `logs.py`, each read twice, and says what came out.
 """
 import sys
 import tempfile

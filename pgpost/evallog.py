@@ -180,12 +180,12 @@ def _check_distinct(paths):
     "Raise a `LogError` if a log was given twice."
     from filecmp import cmp
     by_size = defaultdict(list)
-    for path in filter(Path.is_file, paths):
-        size = path.stat().st_size
-        same = [other for other in by_size[size] if size and cmp(path, other, shallow=False)]
-        same += [other for other in paths if path.suffix in PACKED and other == unpacked_name(path)]
-        if same: raise LogError(path, "duplicated samples", f"different logs are wanted, this one equals {same[0]}")
-        by_size[size].append(path)
+    for path in paths:
+        same = by_size[path.stat().st_size]
+        equal = [other for other in same if cmp(path, other, shallow=False)]
+        if path.suffix in PACKED and unpacked_name(path) in paths: equal.append(unpacked_name(path))
+        if equal: raise LogError(path, "duplicated samples", f"different logs are wanted, this one equals {equal[0]}")
+        same.append(path)
 
 # %% ../nbs/09_evallog.ipynb #cc000033
 def _named(table, label, named):
@@ -240,7 +240,7 @@ def _left_out(files):
 
 # %% ../nbs/09_evallog.ipynb #f0000310
 def _from_folder(path, labelled, options):
-    "Of each log in a folder, where it is (the folder, if its logs are one model) and its table."
+    "Of each log in a folder its path, what its model is named by (the folder, if its logs are one model), and its table."
     found = []
     left_out = {}
     for folder, files in files_in(path).items():
@@ -250,9 +250,9 @@ def _from_folder(path, labelled, options):
         one, said = (False, []) if labelled else _guessed(folder, tallies)
         tables = [_table(tally) for tally in tallies]
         for table in tables[:1]: table.attrs["warnings"] += said
-        found += [(folder if one else tally.path, table) for tally, table in zip(tallies, tables)]
+        found += [(tally.path, folder if one else tally.path, table) for tally, table in zip(tallies, tables)]
     if not found: raise _no_log(path, left_out)
-    if left_out: found[0][1].attrs["warnings"].append(_left_out(left_out))
+    if left_out: found[0][2].attrs["warnings"].append(_left_out(left_out))
     return found
 
 # %% ../nbs/09_evallog.ipynb #aa10b024
@@ -304,11 +304,13 @@ def read_logs(
     see `pgpost.quantile.count_warnings`."""
     paths = [Path(path) for path in paths]
     options.update(progress=progress, skipped=skipped)
+    files = []
     found = []
-    _check_distinct([file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])])
     for path, label in zip(paths, _one_each(labels, len(paths))):
-        logs = _from_folder(path, label is not None, options) if path.is_dir() else [(path, _table(_read(path, **options)))]
-        found += [(place, label, table) for place, table in logs]
+        logs = _from_folder(path, label is not None, options) if path.is_dir() else [(path, path, _table(_read(path, **options)))]
+        files += [file for file, _, _ in logs]
+        found += [(place, label, table) for _, place, table in logs]
+    _check_distinct(files)
     return {model: _added_up(tables) for model, tables in _by_model(found).items()}
 
 # %% ../nbs/09_evallog.ipynb #78da1c78

@@ -94,7 +94,7 @@ def _evalplus(record, correct):
     return correct, next((s for s in statuses if not _passed(s)), "pass")
 
 # %% ../nbs/08b_verdict.ipynb #aa10b005
-PASS_AT = re.compile(r"pass@(?:k:k=)?(\d+)(?:&n=(\d+))?$")  # such as pass@8, or in lighteval pass@k:k=8&n=16
+PASS_AT = re.compile(r"pass@(?:k:k=)?(\d{1,7})(?:&n=(\d{1,7}))?$")  # such as pass@8, or in lighteval pass@k:k=8&n=16
 
 def _metrics(record):
     "Names of the metrics of a document."
@@ -269,10 +269,10 @@ def correct_from_pass_at(
     "How many of n answers are correct. Raises a `LogError` if no number fits the estimate, or several do."
     if not 1 <= k <= n <= MOST_SAMPLES:
         raise LogError(None, "not a verdict", f"pass@k of k from 1 to the number of answers, {n}, is wanted, got k = {k}")
-    least = bisect_left(range(n + 1), value - 1e-9, key=lambda c: pass_at(k, n, c))
-    fits = [c for c in (least, least + 1) if c <= n and abs(pass_at(k, n, c) - value) <= 1e-9]
+    least = bisect_left(range(n + 1), value - 1e-9, key=lambda c: pass_at(k, n, c)) if 0 <= value <= 1 else n
+    fits = [c for c in (least, least + 1) if c <= n and value <= 1 and abs(pass_at(k, n, c) - value) <= 1e-9]
     if len(fits) == 1: return fits[0]
-    if not fits: raise LogError(None, "not a verdict", f"pass@{k} of {n} answers is wanted, no number of correct ones gives {value}")
+    if not fits: raise LogError(None, "not a verdict", f"pass@{k} of {n} answers is wanted, no number of correct ones gives {shown(value)}")
     unknown = f"pass@{k} = {value:.6g} of {n} answers does not tell how many are correct, {fits[0]} or more"
     raise LogError(None, "not a verdict", f"{unknown}: a smaller k is wanted")
 
@@ -294,6 +294,11 @@ def _judged(value, form, threshold=None, text=False):
 # %% ../nbs/08b_verdict.ipynb #aa10b015
 def _span(numbers): return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
 
+def _answers_said(found):
+    answers, verdicts = zip(*found)
+    said = f"{_span(answers)} answers a record, but {_span(verdicts)} verdict{'s' if max(verdicts) > 1 else ''}"
+    return f"{said}: what has no verdict of its own does not count as a sample"
+
 def _choices_said(found):
     known = [k for k in found if k]
     how = f" ({_span(known)} choices)" if known else ""
@@ -305,7 +310,7 @@ def _floats_said(found):
 
 # %% ../nbs/08b_verdict.ipynb #f0000211
 NOTES = {  # by kind, from what was found, with how often, to a sentence
-    "answers": lambda found: f"{_span(found)} answers a record, but one verdict: a record counts as one sample, though more were drawn",
+    "answers": _answers_said,
     "choices": _choices_said,
     "floats": _floats_said,
     "partial": lambda found: f"{sum(found.values())} records, in which {', '.join(found)} does not apply (None), are left out",
@@ -356,7 +361,7 @@ class Verdicts:
         estimated = _estimated(name, value, answers) if self.threshold is None else None
         counted = estimated or _judged(value, form, self.threshold, self.text)
         self.correct = name  # what was found first is wanted of all
-        if answers and counted[1] < answers: self.notes["answers"][answers] += 1
+        if answers and counted[1] < answers: self.notes["answers"][answers, counted[1]] += 1
         if name in form.guessed if choices is None else choices > 1: self.notes["choices"][choices] += 1
         if isinstance(value, float) and not form.floats and self.threshold is None: self.notes["floats"][name] += 1
         return counted

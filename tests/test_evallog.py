@@ -326,7 +326,7 @@ def test_several_answers_with_one_verdict(tmp_path):
     path = tmp_path / "samples.jsonl"
     answers = [["a", "b", "c", "d"]]
     one = read_log(dumped(path, [lm_eval_record(answers, exact_match=1.)]))
-    assert one.values.tolist() == [["0", 1, 1]] and one.attrs["warnings"][0].startswith("4 answers a record, but one verdict")
+    assert one.values.tolist() == [["0", 1, 1]] and one.attrs["warnings"][0].startswith("4 answers a record, but 1 verdict:")
     both = dumped(path, [lm_eval_record(answers, exact_match=1, exact_matches=[1, 0, 0, 1])])
     assert read_log(both).values.tolist() == [["0", 2, 4]] and read_log(both).attrs["warnings"] == []
     assert read_log(both, correct="exact_match").values.tolist() == [["0", 1, 1]] and "4 answers" in read_log(both, correct="exact_match").attrs["warnings"][0]
@@ -353,6 +353,9 @@ def test_fractions_of_a_known_number_of_answers(tmp_path):
     assert read(lm_eval_record(answers, **{"pass@8": 1 - 9 / 45, "pass@2": 1 - 36 / 45})) == [["0", 1, 10]]
     with pytest.raises(LogError, match="line 1: not a verdict: pass@1 of 10 answers is wanted, no number of correct ones gives 0.35"): read(lm_eval_record(answers, **{"pass@1": .35}))
     with pytest.raises(LogError, match=r"pass@2 = 1 of 10 answers does not tell how many are correct, 9 or more"): read(lm_eval_record(answers, **{"pass@2": 1.}))
+    for value in float("nan"), float("inf"), 10**400, -1, 2:
+        with pytest.raises(LogError, match="no number of correct ones gives"): read(lm_eval_record(answers, **{"pass@1": value}))
+    with pytest.raises(LogError, match="not a verdict"): read(lm_eval_record(answers, **{f"pass@{'9' * 5000}": .5}))
     with pytest.raises(LogError, match="k = 20"): read(lm_eval_record(answers, **{"pass@20": 1.}))
     assert read(dict(doc=dict(id=3), metric={"pass@k:k=1&n=16": .25}), key="doc.id", correct="metric.pass@k:k=1&n=16") == [["3", 4, 16]]
     assert read(lm_eval_record(answers, **{"pass@1": .3}), threshold=.2) == [["0", 1, 1]]
@@ -393,8 +396,9 @@ def test_inspect_samples_without_a_score(tmp_path):
 
 
 def test_inspect_parts_choices_and_grades(tmp_path):
-    def read(*values, name="s", options={}, **fields):
-        return read_log(inspect_log(tmp_path / "log.json", [dict(id="a", epoch=i, scores={name: dict(value=v)}) | fields for i, v in enumerate(values)]), **options)
+    def read(*values, name="s", options=None, **fields):
+        samples = [dict(id="a", epoch=i, scores={name: dict(value=v)}) | fields for i, v in enumerate(values)]
+        return read_log(inspect_log(tmp_path / "log.json", samples), **(options or {}))
     parts = dict(easy=1, hard=0)
     with pytest.raises(LogError, match="one part of a score is wanted, chosen with --correct, there are 's.easy', 's.hard'"): read(parts)
     assert read(parts, options=dict(correct="s.hard")).values.tolist() == [["a", 0, 1]]
@@ -522,6 +526,8 @@ def test_folders_of_folders_and_of_steps(tmp_path):
         (tmp_path / model).mkdir()
         for seed in (0, 1): dumped(tmp_path / model / f"s{seed}.jsonl", [dict(idx=0, question="q", score=[model == "b"])] + [dict(idx=1, question="r", score=[seed])])
     assert {name: t.values.tolist() for name, t in read_logs([tmp_path]).items()} == {"a": [["0", 0, 2], ["1", 1, 2]], "b": [["0", 2, 2], ["1", 1, 2]]}
+    for model in "a", "b":
+        for name in "README.md", "settings.json": (tmp_path / model / name).write_text('{"temperature": 1}')  # equal files that are no logs are no matter
     assert list(read_logs([tmp_path / "a", tmp_path / "b"], ["x", "y"])) == ["x", "y"]
     steps = tmp_path / "rollouts"
     steps.mkdir()

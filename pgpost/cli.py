@@ -126,7 +126,6 @@ class OutputFolder:
         some = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
         raise FileExistsError(f"{self.path} holds other files ({some}): choose a new or an empty folder")
 
-    def __setitem__(self, name, result): self.results[name] = result
     def __enter__(self): return self
 
     def __exit__(self, kind, error, traceback):

@@ -17,9 +17,6 @@ class OutputFolder:
     def __init__(self, path, names):
         ...
 
-    def __setitem__(self, name, result):
-        ...
-
     def __enter__(self) -> Self:
         ...
 

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['check_integer', 'check_between', 'check_choice', 'check_type', 'calls', 'defined_in', 'overrides', 'Part',
-           'check_called', 'check_fields', 'forget_patched', 'compiled', 'or_compiled']
+           'check_called', 'check_fields', 'progress_bar', 'forget_patched', 'compiled', 'or_compiled']
 
 # %% ../nbs/00_core.ipynb #d01d391d
 from abc import ABC, abstractmethod
-from functools import cache, update_wrapper
+from functools import cache, partial, update_wrapper
 from operator import index
 from textwrap import shorten
 
@@ -111,6 +111,21 @@ def check_fields(
     for name, value in vars(part).items():
         if callable(getattr(kind, name, None)) and not callable(value):
             raise ValueError(f"{type(part).__name__} has a field {name}, which is the name of a method of {kind.__name__}: it needs another name")
+
+# %% ../nbs/00_core.ipynb #36bb31c3
+def _no_bar(iterable, **about): return iterable
+
+def progress_bar(
+    progress,  # `False`, `True` or a callable like `tqdm`
+    unit="it",  # what is counted; for `True` only
+    **about,  # what else there is to say, such as `desc`
+):  # a callable like `tqdm`
+    "What to wrap an iterable in to have its progress shown: nothing for `False`, tqdm's bar on stderr for `True`, or else what was given."
+    if not progress: return _no_bar
+    if progress is True:
+        from tqdm import tqdm
+        progress = partial(tqdm, unit=unit)
+    return partial(progress, **about)
 
 # %% ../nbs/00_core.ipynb #babc1bd8
 def forget_patched(

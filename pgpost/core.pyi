@@ -3,7 +3,7 @@
 """What every room uses: checks that answer with a sentence, parts that are heard, and loops that may be compiled"""
 from typing import Any
 from abc import ABC
-__all__ = ['check_integer', 'check_between', 'check_choice', 'check_type', 'calls', 'defined_in', 'overrides', 'Part', 'check_called', 'check_fields', 'forget_patched', 'compiled', 'or_compiled']
+__all__ = ['check_integer', 'check_between', 'check_choice', 'check_type', 'calls', 'defined_in', 'overrides', 'Part', 'check_called', 'check_fields', 'progress_bar', 'forget_patched', 'compiled', 'or_compiled']
 
 def check_integer(name, value, least):
     """`value` as an `int` of at least `least`."""
@@ -37,6 +37,9 @@ def check_called(part, method, below: type, why):
 
 def check_fields(part, kind: type):
     """Raise a `ValueError` if a field has the name of a method."""
+
+def progress_bar(progress, unit='it', **about):
+    """What to wrap an iterable in to have its progress shown: nothing for `False`, tqdm's bar on stderr for `True`, or else what was given."""
 
 def forget_patched(namespace):
     """Remove the names that `patch` leaves behind as None: a method cannot be imported without its class."""

@@ -17,7 +17,7 @@ from warnings import warn
 
 import numpy as np
 from fastcore.basics import patch
-from .core import check_integer, forget_patched
+from .core import check_between, check_choice, check_integer, forget_patched
 from .policy import LinearPolicy
 from .quantile import coverage_profile, likelihood_quantile
 from .reward import Outcome, Process
@@ -56,11 +56,11 @@ class Figure1:
     off_support: float = 1e-12  # a center whose base likelihood is below is off the base model's support
 
     def __post_init__(self):
-        if self.rewards not in CONVENTIONS: raise ValueError(f"rewards must be one of {', '.join(CONVENTIONS)}, got {self.rewards!r}")
-        if self.optimizer not in OPTIMIZERS: raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        check_choice("rewards", self.rewards, CONVENTIONS)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
         for name in "seed", "steps", "base_steps": check_integer(name, getattr(self, name), 0)
         for name in "base_batch_size", "batch_size", "test_size", "every": check_integer(name, getattr(self, name), 1)
-        if not 0 < self.off_support < 1: raise ValueError(f"off_support is a likelihood strictly between 0 and 1, got {self.off_support}")
+        check_between("off_support", self.off_support, 0, 1)
 
     def __getstate__(self): return asdict(self)  # other processes make for themselves what is cached
 
@@ -74,6 +74,7 @@ class Figure1:
 
     @cached_property
     def _held_out(self):
+        "Contexts that no run sees, and the paths of their correct responses."
         x = self.task.contexts(self.test_size, np.random.default_rng(self._seeds["test"]))
         return x, self.task.path(x)
 
@@ -179,10 +180,10 @@ def _one_by_one(setting, base, progress):
 # %% ../nbs/12_experiment.ipynb #8e850f17
 @patch
 def run(self:Figure1,
-    progress=False,  # show progress bars: `True`, or a callable like `tqdm`, which is given `desc` and, if parallel, `position`, and has to be importable then
+    progress=False,  # show progress bars: `True`, or a callable like `tqdm`, which is given a `desc`; if parallel, importable and given a `position`
     parallel: bool = False,  # post-train with both rewards at once, in two processes; in a script that needs `if __name__ == "__main__"`
 ) -> Figure1Result:
-    "Train the base policy, then post-train it with either reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` if a run with a reward fails."
+    "Train the base policy, then post-train it with either reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` on an error."
     start = perf_counter()
     base = self.base_run(progress)
     result = Figure1Result(self, base, seconds=dict(base=perf_counter() - start))
@@ -265,10 +266,11 @@ def _side_by_side(setting, base, progress):
 
 # %% ../nbs/12_experiment.ipynb #3104b7e6
 def figure1_row(
-    setting: Figure1,  # its fields, as a dict
+    setting: Figure1,  # or its fields, as a dict
 ) -> list:
     "One run of a sweep over settings of Figure 1: the row of its summary."
-    row = Figure1(**setting).run().summary()
+    if isinstance(setting, dict): setting = Figure1(**setting)
+    row = setting.run().summary()
     del row["seconds"]
     return [{"off_support_centers" if name == "off_support" else name: value for name, value in row.items()}]
 
@@ -291,7 +293,7 @@ class Figure2:
     test_size: int = 16384  # fresh contexts, on which likelihoods are measured
 
     def __post_init__(self):
-        if self.optimizer not in PHASES: raise ValueError(f"optimizer must be one of {', '.join(PHASES)}, got {self.optimizer!r}")
+        check_choice("optimizer", self.optimizer, PHASES)
         for name in "seed", "phases": check_integer(name, getattr(self, name), 0)
         for name in "phase_steps", "samples", "batch_size", "test_size": check_integer(name, getattr(self, name), 1)
 
@@ -341,8 +343,10 @@ def run(self:Figure2,
     progress=False,  # show a progress bar: `True`, or a callable like `tqdm` that wraps the iterable of phases
 ) -> Figure2Result:
     "Train phase by phase. Raises `ExperimentInterrupted`, with the complete phases, on Ctrl-C."
-    training, (x, path) = self._training(), self._test()
-    policy, state = LinearPolicy(self.task.encoder), 0.
+    training = self._training()
+    x, path = self._test()
+    policy = LinearPolicy(self.task.encoder)
+    state = 0.
     result = Figure2Result(self, {0: policy.log_likelihood(x, path)})
     try:
         for seed in progress_bar(progress, "phase")(self._seeds["steps"].spawn(self.phases)):
@@ -379,10 +383,11 @@ def cdf(self:Figure2Result,
 
 # %% ../nbs/12_experiment.ipynb #16cdd67a
 def figure2_rows(
-    setting: Figure2,  # its fields, as a dict
+    setting: Figure2,  # or its fields, as a dict
 ) -> list:  # of dicts: step, eps, log_quantile (nats)
     "One run of a sweep over settings of Figure 2: the likelihood quantiles at 0.1 and 0.5."
-    return Figure2(**setting).run().quantiles([.1, .5]).to_dict("records")
+    if isinstance(setting, dict): setting = Figure2(**setting)
+    return setting.run().quantiles([.1, .5]).to_dict("records")
 
 # %% ../nbs/12_experiment.ipynb #5a5cc220
 def _ask_the_setting(self, name):

@@ -52,7 +52,7 @@ class Figure1:
         """The run from the base model with one of the rewards."""
 
     def run(self, progress=False, parallel: bool=False) -> Figure1Result:
-        """Train the base policy, then post-train it with either reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` if a run with a reward fails."""
+        """Train the base policy, then post-train it with either reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` on an error."""
 
 @dataclass(frozen=True)
 class Figure1Result:

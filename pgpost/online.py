@@ -10,28 +10,32 @@ import numpy as np
 from .core import check_between
 
 # %% ../nbs/11_online.ipynb #a129d08a
-def _check(x, y, k):
+def _check_rounds(x, y, k):
     "Raise a `ValueError` unless `x` and `y` are rounds of contexts and labels."
     if x.ndim != 3 or x.shape[:2] != y.shape: raise ValueError(f"contexts (T, R, d) and labels (T, R) are wanted, got {x.shape} and {y.shape}")
     if y.min() < 0 or y.max() >= k: raise ValueError(f"labels must lie in 0..{k - 1}, got {y.min()}..{y.max()}")
 
 # %% ../nbs/11_online.ipynb #2a7a1b0a
+def _predicted(W, x):
+    "The label whose weights have the largest product with the context, shape (R,)."
+    return np.einsum("rkd,rd->rk", W, x).argmax(axis=1)
+
 def perceptron(
     x,  # contexts, shape (T, R, d): T rounds of R replicates
     y,  # labels, integers 0 .. k-1, shape (T, R)
     k,  # labels to choose from
 ) -> np.ndarray:  # of booleans, shape (T, R)
     "The mistakes of the multiclass perceptron, which is told the label after every round."
-    _check(x, y, k)
+    _check_rounds(x, y, k)
     T, R, d = x.shape
-    r = np.arange(R)
+    replicate = np.arange(R)
     W = np.zeros((R, k, d))
     wrong = np.empty((T, R), dtype=bool)
     for t in range(T):
-        guess = np.einsum("rkd,rd->rk", W, x[t]).argmax(axis=1)
+        guess = _predicted(W, x[t])
         wrong[t] = guess != y[t]
-        W[r, y[t]] += x[t]
-        W[r, guess] -= x[t]
+        W[replicate, y[t]] += x[t]
+        W[replicate, guess] -= x[t]
     return wrong
 
 # %% ../nbs/11_online.ipynb #6651ff9f
@@ -43,20 +47,20 @@ def banditron(
     rng=None,  # seed or `np.random.Generator`
 ) -> tuple:  # booleans, shape (T, R) each: whether the prediction, and whether the label that was played, was wrong
     "The mistakes of the Banditron, which learns only whether the label that it played was right."
-    _check(x, y, k)
+    _check_rounds(x, y, k)
     check_between("explore", explore, 0, 1)
     rng = np.random.default_rng(rng)
     T, R, d = x.shape
-    r = np.arange(R)
+    replicate = np.arange(R)
     W = np.zeros((R, k, d))
     wrong = np.empty((T, R), dtype=bool)
     played_wrong = np.empty((T, R), dtype=bool)
     for t in range(T):
-        guess = np.einsum("rkd,rd->rk", W, x[t]).argmax(axis=1)
+        guess = _predicted(W, x[t])
         played = np.where(rng.random(R) < explore, rng.integers(k, size=R), guess)
         wrong[t] = guess != y[t]
         played_wrong[t] = played != y[t]
         P = np.where(played == guess, 1 - explore, 0) + explore / k
-        W[r, played] += x[t] * (~played_wrong[t] / P)[:, None]
-        W[r, guess] -= x[t]
+        W[replicate, played] += x[t] * (~played_wrong[t] / P)[:, None]
+        W[replicate, guess] -= x[t]
     return wrong, played_wrong

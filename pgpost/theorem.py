@@ -12,6 +12,7 @@ __all__ = ['INSTANCES', 'STEPSIZES', 'GROUP', 'ZETA', 'ALGORITHMS', 'LENGTH', 'V
 # %% ../nbs/13_theorem.ipynb #00d2423b
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Callable
 from warnings import warn
 
@@ -19,6 +20,7 @@ import numpy as np
 import pandas as pd
 from .behavior import BestOf, Frozen, ImportanceWeighted, OnPolicy, SequenceMixture, StepwiseBestOf, TeacherForced, TokenMixture, Uniform
 from .bounds import path_bound
+from .core import check_between, check_choice
 from .online import banditron, perceptron
 from .policy import LinearPolicy
 from .reward import Outcome, Process
@@ -64,9 +66,10 @@ class Setting:
     seed: int = 0
 
     def __post_init__(self):
-        for name, known in dict(algorithm=ALGORITHMS, instance=INSTANCES, stepsize=STEPSIZES).items():
-            if getattr(self, name) not in known: raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        if self.target is not None and not 0 < self.target < 1: raise ValueError(f"target must lie strictly between 0 and 1, got {self.target}")
+        check_choice("algorithm", self.algorithm, ALGORITHMS)
+        check_choice("instance", self.instance, INSTANCES)
+        check_choice("stepsize", self.stepsize, STEPSIZES)
+        if self.target is not None: check_between("target", self.target, 0, 1)
 
     @property
     def p(self):
@@ -125,15 +128,18 @@ def _check_path_bound(run, s):
 
 # %% ../nbs/13_theorem.ipynb #337de51b
 def measure(
-    setting: Setting,  # its fields, as a dict
+    setting: Setting,  # or its fields, as a dict
 ) -> list:  # of dicts
     "Run the replicates of a setting. A row for each: steps and queries (to the target if there is one), error, summed error, path sum."
-    s = Setting(**setting)
+    s = Setting(**setting) if isinstance(setting, dict) else setting
     run = _trained(s)
     bound = _check_path_bound(run, s)
-    steps, queries = (run.steps, run.ledger.queries) if s.target is None else _crossing(run, s.target)
-    columns = dict(steps=steps, queries=queries, error=run.rows[-1]["error"], summed_error=run.error_sum, path_sum=run.path_sum, path_bound=bound)
-    return pd.DataFrame(columns, index=pd.RangeIndex(s.replicates, name="replicate"), dtype=float).reset_index().to_dict("records")
+    if s.target is None: steps, queries = run.steps, run.ledger.queries
+    else: steps, queries = _crossing(run, s.target)
+    columns = dict(steps=steps, queries=queries, error=run.rows[-1]["error"],
+                   summed_error=run.error_sum, path_sum=run.path_sum, path_bound=bound)
+    index = pd.RangeIndex(s.replicates, name="replicate")
+    return pd.DataFrame(columns, index, dtype=float).reset_index().to_dict("records")
 
 # %% ../nbs/13_theorem.ipynb #3d129815
 def mistakes(
@@ -143,7 +149,8 @@ def mistakes(
     rng = np.random.default_rng(setting["seed"])
     labels = rng.integers(setting["k"], size=setting["M"])
     context = rng.integers(setting["M"], size=(setting["rounds"], setting["replicates"]))
-    x, y = np.eye(setting["M"])[context], labels[context]
+    x = np.eye(setting["M"])[context]
+    y = labels[context]
     if setting["learner"] == "perceptron": wrong = perceptron(x, y, setting["k"])
     else: wrong, _ = banditron(x, y, setting["k"], explore=.1, rng=rng)
     return [dict(replicate=r, summed_error=float(total)) for r, total in enumerate(wrong.sum(axis=0))]
@@ -234,8 +241,9 @@ class Claim:
     def points(self, table):
         "`DataFrame` with a row for each point: claim, x, the mean y of the replicates (geometric for a logarithm), low and high: 95% of them."
         x, y = self.scaled(table)
-        columns = dict(y=y.mean(axis=1), low=np.quantile(y, .025, axis=1), high=np.quantile(y, .975, axis=1))
-        return pd.DataFrame(dict(claim=self.name, x=self.x.unscaled(x)) | {name: self.y.unscaled(values) for name, values in columns.items()})
+        low, high = np.quantile(y, [.025, .975], axis=1)
+        return pd.DataFrame(dict(claim=self.name, x=self.x.unscaled(x), y=self.y.unscaled(y.mean(axis=1)),
+                                 low=self.y.unscaled(low), high=self.y.unscaled(high)))
 
 # %% ../nbs/13_theorem.ipynb #aa6197d0
 def slopes(
@@ -270,20 +278,25 @@ CLAIMS = []
 def _sgd(**fields): return dict(algorithm="SGD", M=2, k=8) | fields
 
 CLAIMS += [
-    Claim("step size", "SGD, adaptive step", "SGD", y=log(steps_to(.1)), x=log(LENGTH), predicted=0,
+    Claim("step size", "SGD, adaptive step", "SGD",
+          y=log(steps_to(.1)), x=log(LENGTH), predicted=0,
           settings=[_sgd(N=N, stepsize="adaptive", target=.1, max_steps=400) for N in (4, 16, 64, 256, 1024, 4096)]),
-    Claim("step size", "SGD, constant step", "SGD, constant step", y=log(steps_to(.1)), x=log(LENGTH), predicted=1,
+    Claim("step size", "SGD, constant step", "SGD, constant step",
+          y=log(steps_to(.1)), x=log(LENGTH), predicted=1,
           settings=[_sgd(N=N, stepsize="constant", target=.1, max_steps=130 * N) for N in (16, 32, 64, 128, 256, 512)]),
-    Claim("step size", "SGD, squared step", "SGD, squared step", y=log(steps_to(.1)), x=log(LENGTH), predicted=1,
+    Claim("step size", "SGD, squared step", "SGD, squared step",
+          y=log(steps_to(.1)), x=log(LENGTH), predicted=1,
           settings=[_sgd(N=N, stepsize="squared", target=.1, max_steps=25 * N + 400) for N in (32, 64, 128, 256, 512, 1024)]),
-    Claim("step size", "SGD, constant step, 4000 steps", "SGD, constant step", y=log(SUMMED_ERROR), x=log(LENGTH), predicted=1,
+    Claim("step size", "SGD, constant step, 4000 steps", "SGD, constant step",
+          y=log(SUMMED_ERROR), x=log(LENGTH), predicted=1,
           settings=[_sgd(N=N, stepsize="constant", max_steps=4000) for N in (4, 8, 16, 32, 64, 128)]),
 ]
 
 # %% ../nbs/13_theorem.ipynb #12f190e9
 def _margin(algorithm, learner, steps):
     "Path sums grow as the squared inverse margin, in a fixed number of steps for each context."
-    return Claim("margin", f"{algorithm}, margin", learner, y=log(PATH_SUM), x=log(INVERSE_MARGIN), predicted=2,
+    return Claim("margin", f"{algorithm}, margin", learner,
+                 y=log(PATH_SUM), x=log(INVERSE_MARGIN), predicted=2,
                  settings=[dict(algorithm=algorithm, M=M, k=8, N=8, likelihood=.25, max_steps=steps * M) for M in (4, 8, 16, 32, 64)])
 
 CLAIMS += [_margin("SGD", "SGD", steps=100), _margin("PG-OR", "outcome", steps=200)]
@@ -292,9 +305,11 @@ CLAIMS += [_margin("SGD", "SGD", steps=100), _margin("PG-OR", "outcome", steps=2
 def _pg(**fields): return dict(algorithm="PG-OR", k=8, N=8) | fields
 
 CLAIMS += [
-    Claim("PG-OR", "PG-OR, likelihood of the behavior", "outcome", y=log(steps_to(.1)), x=log(INVERSE_LIKELIHOOD), predicted=1,
+    Claim("PG-OR", "PG-OR, likelihood of the behavior", "outcome",
+          y=log(steps_to(.1)), x=log(INVERSE_LIKELIHOOD), predicted=1,
           settings=[_pg(M=4, likelihood=1 / a, target=.1, max_steps=450 * a) for a in (2, 4, 8, 16, 32, 64, 128)]),
-    Claim("PG-OR", "PG-OR, skewed contexts", "outcome", y=log(steps_to("eps")), x=log(INVERSE_TARGET), predicted=1,
+    Claim("PG-OR", "PG-OR, skewed contexts", "outcome",
+          y=log(steps_to("eps")), x=log(INVERSE_TARGET), predicted=1,
           settings=[_pg(M=3, likelihood=.25, target=.1 / 2**i, rare=.4 / 2**i, max_steps=2000 * 2**i) for i in range(7)]),
 ]
 
@@ -303,18 +318,24 @@ def _algorithm1(m, **fields): return dict(algorithm="Algorithm 1", likelihood=.5
 def _algorithm1_to_targets(m): return [_algorithm1(m, M=3, target=.02 / 2**i, rare=.08 / 2**i, max_steps=3000 * 2**i) for i in range(6)]
 def _algorithm1_by_margin(m): return [_algorithm1(m, M=M, max_steps=100 * M) for M in (4, 8, 16, 32, 64)]
 
-EQUAL_HALVES = Axis("m of equal halves", "draws $m$ of equal halves", lambda table: table.steps * (table.m / 4) / (table.queries - table.steps))
+EQUAL_HALVES = Axis("m of equal halves", "draws $m$ of equal halves",
+    lambda table: table.steps * (table.m / 4) / (table.queries - table.steps))  # a setting's draws are 4 times the m of the claim
 
 CLAIMS += [
-    Claim("Algorithm 1", "Algorithm 1, large m", "outcome", y=log(QUERIES), x=log(DRAWS), predicted=1,
+    Claim("Algorithm 1", "Algorithm 1, large m", "outcome",
+          y=log(QUERIES), x=log(DRAWS), predicted=1,
           settings=[_algorithm1(m, M=4, max_steps=1000) for m in (256, 1024, 4096, 16384, 65536, 2**18, 2**20)]),
-    Claim("Algorithm 1", "Algorithm 1, small m", "outcome", y=log(queries_to("eps")), x=log(INVERSE_TARGET), predicted=1,
+    Claim("Algorithm 1", "Algorithm 1, small m", "outcome",
+          y=log(queries_to("eps")), x=log(INVERSE_TARGET), predicted=1,
           settings=_algorithm1_to_targets(1)),
-    Claim("Algorithm 1", "Algorithm 1, margin, small m", "outcome", y=log(QUERIES), x=log(INVERSE_MARGIN), predicted=2,
+    Claim("Algorithm 1", "Algorithm 1, margin, small m", "outcome",
+          y=log(QUERIES), x=log(INVERSE_MARGIN), predicted=2,
           settings=_algorithm1_by_margin(1)),
-    Claim("Algorithm 1", "Algorithm 1, margin, large m", "outcome", y=log(QUERIES), x=log(INVERSE_MARGIN), predicted=2,
+    Claim("Algorithm 1", "Algorithm 1, margin, large m", "outcome",
+          y=log(QUERIES), x=log(INVERSE_MARGIN), predicted=2,
           settings=_algorithm1_by_margin(4096)),
-    Claim("Algorithm 1", "Algorithm 1, crossover", "outcome", y=log(EQUAL_HALVES), x=log(INVERSE_TARGET), predicted=1,
+    Claim("Algorithm 1", "Algorithm 1, crossover", "outcome",
+          y=log(EQUAL_HALVES), x=log(INVERSE_TARGET), predicted=1,
           settings=_algorithm1_to_targets(16)),
 ]
 
@@ -324,14 +345,17 @@ def _enough_draws(k, N): return int(np.ceil(2 * k * (1 + np.log(N))))  # of a to
 
 def _barrier(k):
     "The logarithm of the queries of Algorithm 1 grows by log k a token."
-    return Claim("barrier", f"Algorithm 1, no base support, k = {k}", "outcome", y=log(queries_to(.1)), x=LENGTH, predicted=float(np.log(k)),
+    return Claim("barrier", f"Algorithm 1, no base support, k = {k}", "outcome",
+                 y=log(queries_to(.1)), x=LENGTH, predicted=float(np.log(k)),
                  settings=[_no_support(algorithm="Algorithm 1", k=k, N=N, m=2 * k**N) for N in (4, 8, 12, 16, 20)])
 
 CLAIMS += [
     _barrier(2), _barrier(4), _barrier(8),
-    Claim("barrier", "Algorithm 2, no base support, length", "process", y=log(queries_to(.1)), x=log(LENGTH), predicted=1,
+    Claim("barrier", "Algorithm 2, no base support, length", "process",
+          y=log(queries_to(.1)), x=log(LENGTH), predicted=1,
           settings=[_no_support(algorithm="Algorithm 2", k=4, N=N, m=_enough_draws(4, N)) for N in (4, 8, 16, 32, 64, 128)]),
-    Claim("barrier", "Algorithm 2, no base support, vocabulary", "process", y=log(queries_to(.1)), x=log(VOCABULARY), predicted=1,
+    Claim("barrier", "Algorithm 2, no base support, vocabulary", "process",
+          y=log(queries_to(.1)), x=log(VOCABULARY), predicted=1,
           settings=[_no_support(algorithm="Algorithm 2", k=k, N=16, m=_enough_draws(k, 16)) for k in (16, 32, 64, 128, 256, 512)]),
 ]
 
@@ -341,11 +365,14 @@ def _independent(**fields): return dict(instance="independent", M=1, k=4, target
 QUERIES_PER_TOKEN = Axis("queries/N to error 0.1", "queries/N to an error of 0.1", lambda table: table.queries / table.N)
 
 CLAIMS += [
-    Claim("independent tokens", "SGD, independent tokens", "SGD", y=log(steps_to(.1)), x=log(LENGTH), predicted=1,
+    Claim("independent tokens", "SGD, independent tokens", "SGD",
+          y=log(steps_to(.1)), x=log(LENGTH), predicted=1,
           settings=[_independent(algorithm="SGD", N=N) for N in (4, 8, 16, 32, 64)]),
-    Claim("independent tokens", "Algorithm 1, independent tokens", "outcome", y=log(QUERIES_PER_TOKEN), x=LENGTH, predicted=float(np.log(4)),
+    Claim("independent tokens", "Algorithm 1, independent tokens", "outcome",
+          y=log(QUERIES_PER_TOKEN), x=LENGTH, predicted=float(np.log(4)),
           settings=[_independent(algorithm="Algorithm 1", N=N, m=2 * 4**N) for N in (4, 6, 8, 12, 16, 20)]),
-    Claim("independent tokens", "Algorithm 2, independent tokens", "process", y=log(queries_to(.1)), x=log(LENGTH), predicted=2,
+    Claim("independent tokens", "Algorithm 2, independent tokens", "process",
+          y=log(queries_to(.1)), x=log(LENGTH), predicted=2,
           settings=[_independent(algorithm="Algorithm 2", N=N, m=_enough_draws(4, N)) for N in (4, 8, 16, 32, 64)]),
 ]
 
@@ -362,21 +389,25 @@ STAIRCASE = [.5 / 3**g for g in range(6)]
 STEEP_STAIRCASE = [.5 / 10**(6 * g) for g in range(6)]
 
 CLAIMS += [
-    Claim("staircase", "PG-OR, staircase", "outcome", y=log(queries_to("eps")), x=log(INVERSE_QUANTILE), predicted=1,
+    Claim("staircase", "PG-OR, staircase", "outcome",
+          y=log(queries_to("eps")), x=log(INVERSE_QUANTILE), predicted=1,
           settings=[dict(algorithm="PG-OR", M=6, k=4, N=32, likelihood=STAIRCASE, target=(5 - g + .3) / 6, max_steps=500 * 3**g) for g in range(6)]),
-    Claim("staircase", "Algorithm 1, plateaus", "outcome", y=ERROR, x=UNCOVERED, predicted=1,
-          settings=[dict(algorithm="Algorithm 1", M=6, k=4, N=64, likelihood=STEEP_STAIRCASE, m=10**(6 * g + 2), max_steps=1200) for g in (5, 4, 3, 2, 1, 0)]),
+    Claim("staircase", "Algorithm 1, plateaus", "outcome",
+          y=ERROR, x=UNCOVERED, predicted=1,
+          settings=[dict(algorithm="Algorithm 1", M=6, k=4, N=64, likelihood=STEEP_STAIRCASE, m=10**(6 * g + 2), max_steps=1200) for g in reversed(range(6))]),
 ]
 
 # %% ../nbs/13_theorem.ipynb #8d4e24ff
 def _uniform_behavior(k, lengths):
     "The logarithm of the summed error grows by log k a token."
-    return Claim("online", f"PG-OR, uniform behavior, k = {k}", "outcome", y=log(SUMMED_ERROR), x=LENGTH, predicted=float(np.log(k)),
+    return Claim("online", f"PG-OR, uniform behavior, k = {k}", "outcome",
+                 y=log(SUMMED_ERROR), x=LENGTH, predicted=float(np.log(k)),
                  settings=[dict(algorithm="PG-OR, uniform", M=2, k=k, N=N, max_steps=100 * k**N) for N in lengths])
 
 def _one_token(name, learner, predicted, setting):
     "The summed error grows as a power of the number of labels."
-    return Claim("online, one token", f"{name}, one token", learner, y=log(SUMMED_ERROR), x=log(VOCABULARY), predicted=predicted,
+    return Claim("online, one token", f"{name}, one token", learner,
+                 y=log(SUMMED_ERROR), x=log(VOCABULARY), predicted=predicted,
                  settings=[setting | dict(M=2, k=k) for k in (4, 8, 16, 32, 64)])
 
 CLAIMS += [
@@ -391,7 +422,8 @@ CLAIMS += [
 # %% ../nbs/13_theorem.ipynb #72a757d7
 def _variant(algorithm):
     "Whatever is done with the advantages, the logarithm of the queries grows by log 2 a token."
-    return Claim("variants", f"{algorithm}, no base support", "outcome", y=log(queries_to(.9)), x=LENGTH, predicted=float(np.log(2)),
+    return Claim("variants", f"{algorithm}, no base support", "outcome",
+                 y=log(queries_to(.9)), x=LENGTH, predicted=float(np.log(2)),
                  settings=[dict(algorithm=algorithm, M=1, k=2, N=N, target=.9, max_steps=400 + 3 * 2**N) for N in (8, 9, 10, 11, 12, 13, 14)])
 
 CLAIMS += [_variant(algorithm) for algorithm in ("on policy", "mean baseline", "leave-one-out", "group-normalized", "importance weights")]
@@ -402,7 +434,8 @@ def settings_of(
     quick=False,  # five points and 20 replicates
 ) -> list:  # of dicts
     "The settings of a claim's sweep."
-    settings, replicates = (claim.settings[:5], 20) if quick else (claim.settings, 64)
+    settings = claim.settings[:5] if quick else claim.settings
+    replicates = 20 if quick else 64
     return [dict(setting, replicates=replicates) for setting in settings]
 
 # %% ../nbs/13_theorem.ipynb #1b779ac6
@@ -417,7 +450,7 @@ def measure_claims(
     "Run the sweeps of all claims and compare what is measured with what is predicted."
     sweeps = [settings_of(claim, quick) for claim in claims]
     with nullcontext(store) if isinstance(store, Store) else Store(":memory:" if store is None else store) as store:
-        run_sweep(run, [setting for sweep in sweeps for setting in sweep], store, executor, progress, any_code=any_code)
+        run_sweep(run, list(chain(*sweeps)), store, executor, progress, any_code=any_code)
         tables = [run_sweep(run, sweep, store, progress=False, any_code=any_code) for sweep in sweeps]
     results = [compare(claim, table) for claim, table in zip(claims, tables)]
     points = [claim.points(table) for claim, table in zip(claims, tables)]

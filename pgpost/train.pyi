@@ -9,7 +9,7 @@ from .policy import LinearPolicy
 from .reward import Ledger, Reward
 from .stepsize import StepSize
 from .task import Task
-__all__ = ['ITERATES', 'Run', 'held_out_error', 'RunInterrupted', 'progress_bar', 'train', 'pretrain', 'post_train']
+__all__ = ['ITERATES', 'Run', 'held_out_error', 'RunInterrupted', 'train', 'pretrain', 'post_train']
 
 @dataclass(frozen=True)
 class Run:
@@ -48,9 +48,6 @@ class RunInterrupted(KeyboardInterrupt):
     def __init__(self, run):
         ...
 ITERATES: tuple
-
-def progress_bar(progress, unit='it', **about):
-    """What to wrap an iterable in to have its progress shown: nothing for `False`, tqdm's bar on stderr for `True`, or else what was given."""
 
 def train(task: Task, policy: LinearPolicy, behavior: Behavior, reward: Reward, stepsize: StepSize, steps: int, batch_size: int=1, evaluate=None, every: int=50, iterate: str='last', rng=None, until=None, progress=False) -> Run:
     """Run the policy-gradient loop. Raises `RunInterrupted`, with the run so far, on Ctrl-C."""

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -25,7 +26,8 @@ import pgpost as pgpost_package
 import pytest
 import sweep_runs
 from hypothesis import given, settings, strategies as st
-from pgpost.sweep import CodeError, Store, StoreError, SweepFailed, cluster, origin_of, process_pool, product, read_sweep, run_sweep, seeds, zipped, _hash, _normal_form, _runs, _sources
+from pgpost.code import CodeError, normal_form, _sources
+from pgpost.sweep import Store, StoreError, SweepFailed, cluster, origin_of, process_pool, product, read_sweep, run_sweep, seeds, zipped, _runs
 from processes import alive, run, start
 
 ORIGIN = dict(function="f", version="1", code="c")
@@ -196,7 +198,7 @@ def test_what_another_process_has_stored_meanwhile_is_not_computed(tmp_path):
     def interfere(setting):
         calls.append(setting["i"])
         if setting["i"] == 0:
-            with Store(path) as other: other._record([('[{"y": 5}]', None, None, key) for key in list(keys)[2:]])
+            with Store(path) as other: other._keep([('[{"y": 5}]', None, None, key) for key in list(keys)[2:]])
         return [dict(y=setting["i"])]
 
     sweep_runs.interfere, interfere.__module__, interfere.__qualname__ = interfere, "sweep_runs", "interfere"
@@ -322,6 +324,7 @@ def python(folder, *args):
 def append(path, text): path.write_text(path.read_text() + text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["serial", "processes", pytest.param("dask", marks=needs_dask)])
 def test_a_run_whose_code_has_changed_is_computed_again(where, checkout):
     "Edits of its own module, of one that is imported, directly or not, at the top or inside of a function; and of what makes no difference."
@@ -346,6 +349,7 @@ def test_a_run_whose_code_has_changed_is_computed_again(where, checkout):
         assert store.codes().runs.tolist() == [4] * 5 and store.to_dataframe().groupby("code").v.max().sort_values().tolist() == [6, 6, 600, 9000, 9000]
 
 
+@pytest.mark.slow
 def test_a_change_of_train_computes_the_claims_again(checkout):
     "The command, with one claim of short runs; what it says, and what it exports."
     (checkout / "claim.py").write_text("""
@@ -363,6 +367,7 @@ if __name__ == "__main__": main(["theorems", "--out", "out", "--quick", *sys.arg
     assert "5 computed now" in (again := python(checkout, "claim.py")) and "5 runs of other code are left aside; --any-code takes them" in again
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_of_other_code_and_exports_one_code(checkout):
     (checkout / "sweep.toml").write_text('run = "own:run"\n[grid]\ni = [1, 2]\n')
     (checkout / "other.toml").write_text('run = "other:run"\n[grid]\ni = [1]\n')
@@ -441,11 +446,11 @@ def test_edits_during_a_sweep(edited, complete, module, tmp_path, monkeypatch):
     importlib.reload(outer)
     monkeypatch.delitem(sys.modules, inner.__name__)
     with Store(tmp_path / "runs.db") as store:
-        record = store._record
-        def edit_and_record(outcomes):
-            record(outcomes)
+        keep = store._keep
+        def edit_and_keep(outcomes):
+            keep(outcomes)
             append(Path(module[edited].__file__), "NEW = 1\n")
-        store._record = edit_and_record
+        store._keep = edit_and_keep
         with pytest.raises(CodeError) if complete < 5 else contextlib.nullcontext(): store.fill(outer.run, [dict(i=i) for i in range(5)], progress=False)
         assert store.to_dataframe().v.tolist() == [*range(complete)]
 
@@ -493,6 +498,34 @@ def test_a_function_of_a_notebook_has_its_rows_in_one_store_in_memory():
     assert calls == [1, 1]
 
 
+@pytest.mark.parametrize("make", [None, lambda: process_pool(1)], ids=["serial", "processes"])
+def test_a_run_gets_an_object_of_the_class_that_annotates_its_argument(make):
+    "With its defaults and its checks; the table has what the setting says, and a wrong one is refused before anything is run."
+    with make() if make else contextlib.nullcontext() as executor:
+        table = run_sweep(sweep_runs.typed, [dict(steps=2), dict(steps=3, scale=2)], executor=executor, progress=False)
+        assert table.end.tolist() == [1, 6] and table.kind.tolist() == ["Typed"] * 2 and table.scale.isna().tolist() == [True, False]
+        for setting, message in [(dict(step=1), "'step' is not a parameter of sweep_runs:typed; did you mean 'steps'?"), (dict(steps=1.), "steps must be of type int, got 1.0"),
+                                 (dict(), "missing 1 required positional argument: 'steps'"), (dict(steps=-1), "steps must be at least 0, got -1")]:
+            with Store() as store, pytest.raises(ValueError, match=re.escape(message)):
+                try: run_sweep(sweep_runs.typed, [dict(steps=2), setting], store, executor, progress=False)
+                finally: assert not list(store._select("id", None)), "nothing is asked for"
+
+
+def test_progress_is_shown_by_what_is_called_like_tqdm(capsys):
+    seen = []
+    def bar(runs, total, initial, postfix=None):
+        for key in runs:
+            yield key
+            seen.append((key, total, initial))
+    with Store() as store:
+        keys, _ = store.fill(sweep_runs.echo, [dict(x=1)], progress=False)
+        more, computed = store.fill(sweep_runs.echo, [dict(x=1), dict(x=2), dict(x=3)], progress=bar)
+        assert seen == [(key, 3, 1) for key in more[1:]] and computed == 2
+        assert capsys.readouterr().err == ""
+        store.fill(sweep_runs.echo, [dict(x=1)], progress=True)
+        assert "1/1" in capsys.readouterr().err
+
+
 def test_any_code_and_anew_exclude_each_other():
     with Store() as store, pytest.raises(ValueError, match="any_code takes what is there, redo='all' computes it again"):
         store.fill(sweep_runs.echo, [dict(x=1)], redo="all", any_code=True)
@@ -516,22 +549,22 @@ async def f(x: int, /, y=None, *z, w: "t" = ..., **v) -> -1j:
 
 def test_the_normal_form_is_the_same_in_every_version_of_python():
     "Of a source with every kind of syntax that all of them know."
-    assert _hash(_normal_form(ast.parse(SOURCE))) == "a2126c66eedb"
+    assert hashlib.sha256(normal_form(ast.parse(SOURCE)).encode()).hexdigest()[:12] == "2075249597ea"
 
 
 @pytest.mark.parametrize("path", sorted(Path(pgpost_package.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
 def test_layout_makes_no_difference_and_everything_else_does(path):
     "The package's own modules: written anew by Python, they are the same; with any one name, attribute, number, text or operator changed, they are not."
     tree = ast.parse(path.read_text())
-    form = _normal_form(tree)
-    assert _normal_form(ast.parse(ast.unparse(tree))) == form
+    form = normal_form(tree)
+    assert normal_form(ast.parse(ast.unparse(tree))) == form
     idle = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
     nodes = [node for node in ast.walk(tree) if id(node) not in idle]
     for node in random.Random(0).sample(nodes, min(60, len(nodes))):
         for name, value in ast.iter_fields(node):
             if isinstance(value, (str, int, float)) or isinstance(value, (ast.operator, ast.cmpop, ast.unaryop)):
                 setattr(node, name, ast.Pow() if isinstance(value, ast.AST) else f"{value}x")
-                assert (_normal_form(tree) != form) == (not isinstance(value, ast.Pow)), ast.dump(node)
+                assert (normal_form(tree) != form) == (not isinstance(value, ast.Pow)), ast.dump(node)
                 setattr(node, name, value)
 
 

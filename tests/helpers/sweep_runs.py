@@ -4,6 +4,7 @@ import os
 import signal
 import time
 import tracemalloc
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +42,15 @@ def large(setting):
 
 
 def echo(setting): return [dict(y=setting["x"])]
+
+
+@dataclass(frozen=True)
+class Typed:
+    steps: int
+    scale: float = .5
+
+    def __post_init__(self):
+        if self.steps < 0: raise ValueError(f"steps must be at least 0, got {self.steps}")
+
+
+def typed(setting: Typed): return [dict(end=setting.steps * setting.scale, kind=type(setting).__name__)]

@@ -1,4 +1,4 @@
-"Logs in every shape, whole and damaged. Covers evallog."
+"Logs in every shape, whole and damaged. Covers records, verdict, evallog."
 import json
 import sys
 from collections import Counter
@@ -9,7 +9,7 @@ import pytest
 from fuzz_evallog import mutations, outcome
 from hypothesis import given, settings, strategies as st
 from logs import LOGS, inspect_eval, inspect_samples, lm_eval, write
-from pgpost import evallog
+from pgpost import evallog, records, verdict
 from pgpost.evallog import LogError, read_log, read_logs, read_steps
 from pgpost.quantile import count_warnings
 from processes import run
@@ -101,7 +101,7 @@ LINE = b'{"idx": 0, "score": [true, false]}\n'
     ("a.jsonl", LINE + b"\xff\xfe\n", "line 2: not UTF-8: text in UTF-8 is wanted, byte 1 is 0xff"),
     ("a.jsonl", LINE + b"[1, 2]\n", "line 2: not a record.*got a list"),
     ("a.jsonl", LINE + b"[" * 200_000, "line 2: (nested too deeply|broken JSON)"),
-    ("a.jsonl", LINE + b'{"idx": 1, "a": "' + b"x" * (evallog.LINE_LIMIT + 5) + b'"}\n', "line 2: line too long"),
+    ("a.jsonl", LINE + b'{"idx": 1, "a": "' + b"x" * (records.LINE_LIMIT + 5) + b'"}\n', "line 2: line too long"),
     ("a.jsonl", LINE + b'{"task_id": "a", "passed": true}\n', "line 2: mixed formats: Qwen2.5-Math records are wanted, this one looks like HumanEval"),
     ("a.jsonl", b'{"id": 0, "good": true}\n', "line 1: format not recognized: its fields are 'id', 'good'"),
     ("a.jsonl", b'{"task_id": 0, "passed": true, "idx": 1, "score": 1}\n', "line 1: format not recognized: it may be humaneval or qwen-math"),
@@ -182,7 +182,7 @@ def test_what_is_not_a_file(name, tmp_path):
 def test_skipping_goes_on_and_counts(tmp_path):
     "Everything around the invalid records is kept, also after a line that is too long."
     path, skipped = tmp_path / "a.jsonl", Counter()
-    path.write_bytes(LINE + b"{\n\xff\n" + b"x" * (evallog.LINE_LIMIT + 1) + b'\n{"idx": 1, "score": [2]}\n{"idx": 2, "score": [1]}\n' + LINE)
+    path.write_bytes(LINE + b"{\n\xff\n" + b"x" * (records.LINE_LIMIT + 1) + b'\n{"idx": 1, "score": [2]}\n{"idx": 2, "score": [1]}\n' + LINE)
     assert read_log(path, skipped=skipped).values.tolist() == [["0", 1, 2], ["2", 1, 1]]
     assert skipped == {"broken JSON": 1, "not UTF-8": 1, "line too long": 1, "not a verdict": 1, "duplicated sample": 1}
     path.write_bytes(b"{\n{\n")
@@ -328,7 +328,7 @@ def test_several_answers_with_one_verdict(tmp_path):
     path = tmp_path / "samples.jsonl"
     answers = [["a", "b", "c", "d"]]
     one = read_log(dumped(path, [lm_eval_record(answers, exact_match=1.)]))
-    assert one.values.tolist() == [["0", 1, 1]] and one.attrs["warnings"][0].startswith("4 answers a record, but one verdict")
+    assert one.values.tolist() == [["0", 1, 1]] and one.attrs["warnings"][0].startswith("4 answers a record, but 1 verdict:")
     both = dumped(path, [lm_eval_record(answers, exact_match=1, exact_matches=[1, 0, 0, 1])])
     assert read_log(both).values.tolist() == [["0", 2, 4]] and read_log(both).attrs["warnings"] == []
     assert read_log(both, correct="exact_match").values.tolist() == [["0", 1, 1]] and "4 answers" in read_log(both, correct="exact_match").attrs["warnings"][0]
@@ -343,9 +343,9 @@ def test_pass_at_k_gives_the_count_or_is_refused(drawn):
     n, c, k = drawn
     def estimate(c): return 1. if n - c < k else float(1 - np.prod(1 - k / np.arange(n - c + 1, n + 1)))
     same = [other for other in range(n + 1) if abs(estimate(other) - estimate(c)) < 1e-9]
-    if len(same) == 1: assert evallog._correct_from_pass_at(estimate(c), k, n) == c
+    if len(same) == 1: assert verdict.correct_from_pass_at(estimate(c), k, n) == c
     else:
-        with pytest.raises(LogError, match="does not tell how many"): evallog._correct_from_pass_at(estimate(c), k, n)
+        with pytest.raises(LogError, match="does not tell how many"): verdict.correct_from_pass_at(estimate(c), k, n)
 
 
 def test_fractions_of_a_known_number_of_answers(tmp_path):
@@ -355,6 +355,9 @@ def test_fractions_of_a_known_number_of_answers(tmp_path):
     assert read(lm_eval_record(answers, **{"pass@8": 1 - 9 / 45, "pass@2": 1 - 36 / 45})) == [["0", 1, 10]]
     with pytest.raises(LogError, match="line 1: not a verdict: pass@1 of 10 answers is wanted, no number of correct ones gives 0.35"): read(lm_eval_record(answers, **{"pass@1": .35}))
     with pytest.raises(LogError, match=r"pass@2 = 1 of 10 answers does not tell how many are correct, 9 or more"): read(lm_eval_record(answers, **{"pass@2": 1.}))
+    for value in float("nan"), float("inf"), 10**400, -1, 2:
+        with pytest.raises(LogError, match="no number of correct ones gives"): read(lm_eval_record(answers, **{"pass@1": value}))
+    with pytest.raises(LogError, match="not a verdict"): read(lm_eval_record(answers, **{f"pass@{'9' * 5000}": .5}))
     with pytest.raises(LogError, match="k = 20"): read(lm_eval_record(answers, **{"pass@20": 1.}))
     assert read(dict(doc=dict(id=3), metric={"pass@k:k=1&n=16": .25}), key="doc.id", correct="metric.pass@k:k=1&n=16") == [["3", 4, 16]]
     assert read(lm_eval_record(answers, **{"pass@1": .3}), threshold=.2) == [["0", 1, 1]]
@@ -395,8 +398,9 @@ def test_inspect_samples_without_a_score(tmp_path):
 
 
 def test_inspect_parts_choices_and_grades(tmp_path):
-    def read(*values, name="s", options={}, **fields):  # noqa: B006 (only read)
-        return read_log(inspect_log(tmp_path / "log.json", [dict(id="a", epoch=i, scores={name: dict(value=v)}) | fields for i, v in enumerate(values)]), **options)
+    def read(*values, name="s", options=None, **fields):
+        samples = [dict(id="a", epoch=i, scores={name: dict(value=v)}) | fields for i, v in enumerate(values)]
+        return read_log(inspect_log(tmp_path / "log.json", samples), **(options or {}))
     parts = dict(easy=1, hard=0)
     with pytest.raises(LogError, match="one part of a score is wanted, chosen with --correct, there are 's.easy', 's.hard'"): read(parts)
     assert read(parts, options=dict(correct="s.hard")).values.tolist() == [["a", 0, 1]]
@@ -524,6 +528,8 @@ def test_folders_of_folders_and_of_steps(tmp_path):
         (tmp_path / model).mkdir()
         for seed in (0, 1): dumped(tmp_path / model / f"s{seed}.jsonl", [dict(idx=0, question="q", score=[model == "b"])] + [dict(idx=1, question="r", score=[seed])])
     assert {name: t.values.tolist() for name, t in read_logs([tmp_path]).items()} == {"a": [["0", 0, 2], ["1", 1, 2]], "b": [["0", 2, 2], ["1", 1, 2]]}
+    for model in "a", "b":
+        for name in "README.md", "settings.json": (tmp_path / model / name).write_text('{"temperature": 1}')  # equal files that are no logs are no matter
     assert list(read_logs([tmp_path / "a", tmp_path / "b"], ["x", "y"])) == ["x", "y"]
     steps = tmp_path / "rollouts"
     steps.mkdir()

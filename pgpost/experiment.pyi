@@ -52,21 +52,13 @@ class Figure1:
         """The run from the base model with one of the rewards."""
 
     def run(self, progress=False, parallel: bool=False) -> Figure1Result:
-<<<<<<< HEAD
-        """Train the base policy, then post-train it with either reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` if a run with a reward fails."""
-=======
         """Train the base policy, then post-train it with either reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` on an error."""
->>>>>>> main
 
 @dataclass(frozen=True)
 class Figure1Result:
     """What has come of a setting of Figure 1."""
     setting: Figure1
-<<<<<<< HEAD
-    base: Run = ...
-=======
     base: Run
->>>>>>> main
     runs: dict = ...
     seconds: dict = ...
 
@@ -145,11 +137,7 @@ class Figure2:
 class Figure2Result:
     """What has come of a setting of Figure 2."""
     setting: Figure2
-<<<<<<< HEAD
-    log_likelihood: dict = ...
-=======
     log_likelihood: dict
->>>>>>> main
 
     @property
     def last_step(self) -> int:

@@ -3,11 +3,7 @@
 """Grids of settings, run anywhere and kept in one file that survives a kill"""
 from typing import Any, Self
 from contextlib import contextmanager
-<<<<<<< HEAD
-__all__ = ['product', 'zipped', 'seeds', 'CodeError', 'origin_of', 'StoreError', 'Store', 'SweepFailed', 'run_sweep', 'process_pool', 'cluster', 'read_sweep']
-=======
 __all__ = ['product', 'zipped', 'seeds', 'origin_of', 'StoreError', 'Store', 'SweepFailed', 'run_sweep', 'process_pool', 'cluster', 'read_sweep']
->>>>>>> main
 
 def product(*grids, **values) -> list:
     """Every combination as a list of settings; the last factor varies fastest."""
@@ -18,16 +14,8 @@ def zipped(**values) -> list:
 def seeds(n, entropy=0) -> list:
     """`n` independent seeds; more of them never change the earlier ones."""
 
-<<<<<<< HEAD
-class CodeError(ImportError):
-    """The code of a run cannot be told, or is not the one that its rows would be kept for; the message says why."""
-
-def origin_of(fn) -> dict:
-    """What rows of a run say about where they come from, if it is computed now. Raises `CodeError`."""
-=======
 def origin_of(fn) -> dict:
     """What rows of a run would say about where they come from, if it were computed now. Raises `CodeError`."""
->>>>>>> main
 
 class StoreError(OSError):
     """A file cannot serve as a store; the message says why."""

@@ -31,19 +31,13 @@ class Run:
     def average_error(self):
         """Average of 1 - p(y*|x) over the iterates so far: the expected error of a random one."""
 
-    def recorded(self, evaluate) -> Run:
-        """The same run with a row for now in its history."""
-
     @property
     def history(self):
         """The history as a tidy `DataFrame`: step, queries, labels, average_error, and what was evaluated."""
 
-<<<<<<< HEAD
     def recorded(self, evaluate) -> Run:
         """The same run with a row for now in its history."""
 
-=======
->>>>>>> main
 def held_out_error(task, n=1024, rng=None):
     """A function that evaluates the error 1 - mean p(y*|x) of a policy on `n` contexts drawn now."""
 

@@ -1,4 +1,4 @@
-"Sweeps: bit-exact tables wherever they are made, a store that survives kills, and no run computed twice. Covers sweep, cli."
+"Sweeps: bit-exact tables wherever they are made, a store that survives kills, and no run computed twice. Covers code, sweep, cli."
 import ast
 import contextlib
 import hashlib

@@ -139,7 +139,7 @@ def _source_of(spec, data=None):
     except (OSError, SyntaxError, ImportError) as error: raise CodeError(f"{spec.name} has no source to read: {error}") from error
 
 # %% ../nbs/15_code.ipynb #dd71c8ed
-def _sources(module, loaded={}):
+def _sources(module, loaded=None):
     "The sources of `module` and of all that it imports and that count, by name: as `loaded` has them, otherwise as the files do."
     root, found, ahead = _spec(module.partition(".")[0]), {}, [module]
     while ahead:
@@ -148,7 +148,7 @@ def _sources(module, loaded={}):
         ahead.append(name.rpartition(".")[0])  # its package, which is imported with it
         spec = _spec(name)
         if not spec or not spec.has_location: continue  # no module, or a folder without one
-        found[name] = _source_of(spec, loaded.get(name))
+        found[name] = _source_of(spec, (loaded or {}).get(name))
         ahead += found[name].imports
     if module not in found: raise CodeError(f"{module} has no source to read")
     return found
@@ -156,7 +156,7 @@ def _sources(module, loaded={}):
 # %% ../nbs/15_code.ipynb #66c4b0bd
 def code_of(
     fn,  # function at the top level of a module
-    loaded={},  # content of files that is taken instead of the files', by the name of the module
+    loaded=None,  # content of files that is taken instead of the files', by the name of the module
 ) -> tuple:  # of pairs: name of a module, hash of its source
     "All modules that the code of a function is in. Raises `CodeError`."
     return tuple(sorted((name, source.hash) for name, source in _sources(fn.__module__, loaded).items()))

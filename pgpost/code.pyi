@@ -21,7 +21,7 @@ def normal_form(tree) -> str:
 class CodeError(ImportError):
     """The code of a function cannot be told, or is not what this process runs; the message says why."""
 
-def code_of(fn, loaded={}) -> tuple:
+def code_of(fn, loaded=None) -> tuple:
     """All modules that the code of a function is in. Raises `CodeError`."""
 
 def hash_of(code) -> str:

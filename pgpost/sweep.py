@@ -552,7 +552,9 @@ def _start_worker(pipe, setup, args):
 @contextmanager
 def _deaf():
     "Processes that are started in this context do not hear Ctrl-C, which reaches all; this one hears it when the context ends."
-    if not hasattr(signal, "pthread_sigmask"): yield; return
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try: yield
     finally: signal.pthread_sigmask(signal.SIG_SETMASK, heard)

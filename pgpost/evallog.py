@@ -147,7 +147,7 @@ def _feed(records, use, skipped):
             skipped[error.kind] += 1
 
 # %% ../nbs/13_evallog.ipynb #c5f810be
-def _read(path, progress=False, skipped=None, format="auto", **options):
+def _tally_of(path, progress=False, skipped=None, format="auto", **options):
     "The counts of one log."
     if format not in ("auto", *FORMATS): raise ValueError(f"format must be auto or one of {', '.join(FORMATS)}, got {format!r}")
     records = source(path)
@@ -173,7 +173,7 @@ def read_log(
     """`DataFrame` with a row for each problem: problem, n_correct, n_samples, and first model if the log names models;
     `attrs["warnings"]` is a list of sentences on what to bear in mind. Raises `LogError`."""
     options = dict(format=format, key=key, correct=correct, threshold=threshold, errors_wrong=errors_wrong)
-    return _table(_read(Path(path), progress, skipped, **options))
+    return _table(_tally_of(Path(path), progress, skipped, **options))
 
 # %% ../nbs/13_evallog.ipynb #ca3f36dc
 def _check_distinct(paths):
@@ -204,7 +204,7 @@ FOREIGN = "format not recognized", "missing field", "not a record", "not a log" 
 def _tried(file, options):
     "The counts of a file in a folder, or the `LogError` for which it is left out."
     skipped = options["skipped"]
-    try: return _read(file, **options)
+    try: return _tally_of(file, **options)
     except LogError as error:
         if error.unread and error.kind in FOREIGN: return error
         if not error.unread or error.kind in WHOLE: raise
@@ -234,7 +234,7 @@ def _no_log(path, left_out):
     errors = [what for what in left_out.values() if isinstance(what, LogError)]
     return errors[0] if errors else LogError(path, "no log", f"a folder with logs is wanted, files that end in {', '.join(ENDINGS)}")
 
-def _left_out(files):
+def _unread_text(files):
     some = ", ".join(map(str, list(files)[:8])) + (", ..." if len(files) > 8 else "")
     return f"left out, since they are no logs or cannot be read: {some}"
 
@@ -252,7 +252,7 @@ def _from_folder(path, labelled, options):
         for table in tables[:1]: table.attrs["warnings"] += said
         found += [(tally.path, folder if one else tally.path, table) for tally, table in zip(tallies, tables)]
     if not found: raise _no_log(path, left_out)
-    if left_out: found[0][2].attrs["warnings"].append(_left_out(left_out))
+    if left_out: found[0][2].attrs["warnings"].append(_unread_text(left_out))
     return found
 
 # %% ../nbs/13_evallog.ipynb #aa10b024
@@ -307,7 +307,7 @@ def read_logs(
     files = []
     found = []
     for path, label in zip(paths, _one_each(labels, len(paths))):
-        logs = _from_folder(path, label is not None, options) if path.is_dir() else [(path, path, _table(_read(path, **options)))]
+        logs = _from_folder(path, label is not None, options) if path.is_dir() else [(path, path, _table(_tally_of(path, **options)))]
         files += [file for file, _, _ in logs]
         found += [(place, label, table) for _, place, table in logs]
     _check_distinct(files)

@@ -109,13 +109,13 @@ def _data(alt):
     return page, _budget(rewards.transform_calculate(x="log_alpha")), _budget(curve)
 
 # %% ../nbs/22_explorer.ipynb #5e1a0b44
-_LARGEST = 46  # decimal logarithm of the queries where the axis ends
+_MOST_DECADES = 46  # decimal logarithm of the queries where the axis ends
 _X = dict(field="x", type="quantitative", title="log10 α, likelihood quantile of the base model",
           scale=dict(domain=[_LEAST, 0], nice=False),
           axis=dict(values=list(range(_LEAST, 1, 5)), grid=False))
 _Y = dict(field="y", type="quantitative", title="log10 reward queries",
-          scale=dict(domain=[0, _LARGEST], nice=False, range=[_HEIGHT, _TOP]),
-          axis=dict(values=list(range(0, _LARGEST, 5))))
+          scale=dict(domain=[0, _MOST_DECADES], nice=False, range=[_HEIGHT, _TOP]),
+          axis=dict(values=list(range(0, _MOST_DECADES, 5))))
 _WHOLE = dict(y=dict(value=_TOP), y2=dict(value=_HEIGHT))  # from the upper to the lower edge of the curves
 _REWARD = dict(field="reward", type="nominal", legend=None, scale=dict(
     domain=["outcome", "process"],
@@ -159,7 +159,7 @@ def _bars(page, here):
         pixel="108 + 31 * datum.place + 13 * datum.row",
         start="18",
         decades="log(max(1, datum.value)) / LN10",
-        end=f"datum.start + (width - 85) * datum.decades / {_LARGEST}",
+        end=f"datum.start + (width - 85) * datum.decades / {_MOST_DECADES}",
         number=_printed("datum.value"))
     end = dict(field="end", type="quantitative", scale=None)
     number = terms.mark_text(align="left", baseline="middle", dx=4, fontSize=12)

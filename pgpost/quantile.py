@@ -131,7 +131,7 @@ def _thresholds(levels, m):
     return below, up_to
 
 # %% ../nbs/09_quantile.ipynb #44942099
-def _margin(J, delta):
+def _dkw(J, delta):
     "How far all empirical shares of J problems are from the true ones, at most, with probability 1 - delta."
     return np.sqrt(np.log(2 / delta) / (2 * J))
 
@@ -139,7 +139,7 @@ def _margin(J, delta):
 def _band(c, n, delta, eps):
     "Lower and upper limit of Q(eps), at all eps at once with probability 1 - delta."
     levels, G = _levels(c, n)
-    lam = _margin(len(c), delta)
+    lam = _dkw(len(c), delta)
     eps = eps[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         above = np.minimum(G + lam, 1) / eps  # B must reach this for F(a) <= eps to be sure
@@ -157,7 +157,7 @@ def _cdf_band(c, n, delta, a):
     "Lower and upper limit of F(a), at all a at once with probability 1 - delta: the same inequalities, not inverted."
     from scipy.stats import binom
     levels, G = _levels(c, n)
-    lam = _margin(len(c), delta)
+    lam = _dkw(len(c), delta)
     a = a[:, None]
     least, most = 1., 0.  # of B(t; a), over the numbers of samples
     for m in np.unique(n):
@@ -170,7 +170,7 @@ def _cdf_band(c, n, delta, a):
     return low.clip(0, 1), high.clip(0, 1)
 
 # %% ../nbs/09_quantile.ipynb #99b18416
-def _left_out(c, n):
+def _groups_left_out(c, n):
     "A sentence if no problem has 0 or n correct answers, where the smooth estimate expects one or more."
     many = n >= 4
     c, n = c[many], n[many]
@@ -184,7 +184,7 @@ def _left_out(c, n):
 # %% ../nbs/09_quantile.ipynb #ede23012
 CONCENTRATION = .2  # of the Beta distribution that is as polarised as the likelihoods of any model
 
-def _split(c, n):
+def _copies(c, n):
     "A sentence if every problem has only right or only wrong answers, and not only by chance."
     from scipy.special import betaln
     many = n >= 2
@@ -251,7 +251,7 @@ def count_warnings(
     "What counts show that speaks against reading them as they are: groups left out, copies, samples that depend on the answers, few samples."
     c, n = _check_counts(n_correct, n_samples)
     dependent = [*_dependent(c, n)]
-    return [*(dependent or _left_out(c, n)), *_split(c, n), *_few(c, n)]
+    return [*(dependent or _groups_left_out(c, n)), *_copies(c, n), *_few(c, n)]
 
 # %% ../nbs/09_quantile.ipynb #2b4dc33c
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def shown(
 def _not_utf8(where, error):
     return LogError(where, "not UTF-8", f"text in UTF-8 is wanted, byte {error.start + 1} is {error.object[error.start]:#04x}")
 
-def _parsed(where, text, types=dict):
+def _json_record(where, text, types=dict):
     "The JSON object in `text`, or the `LogError` of it."
     try: record = json.loads(text.decode("utf-8"))
     except UnicodeDecodeError as error: return _not_utf8(where, error)
@@ -107,7 +107,7 @@ def _next_line(file):
     return line if rest is line else None
 
 # %% ../nbs/11_records.ipynb #f0000104
-def _lines(path, progress):
+def _numbered_lines(path, progress):
     "Number and bytes of each line, as `_next_line` gives them."
     with _opened(path, progress) as (file, move):
         for number in count(1):
@@ -125,20 +125,20 @@ def from_lines(
     types=dict,  # what a line may hold
 ):
     "Records of a file with a JSON value a line."
-    for number, line in _lines(path, progress):
+    for number, line in _numbered_lines(path, progress):
         where = f"{path}, line {number}"
         if line is None: yield where, _too_long(where)
-        elif line.strip(): yield where, _parsed(where, line, types)
+        elif line.strip(): yield where, _json_record(where, line, types)
 
 # %% ../nbs/11_records.ipynb #ca3dc711
 def _texts(path, progress):
     "Lines as text, in which bytes that are not UTF-8 are still to be seen."
-    for number, line in _lines(path, progress):
+    for number, line in _numbered_lines(path, progress):
         if line is None: raise _too_long(f"{path}, line {number}")
         yield line.decode("utf-8", errors="surrogateescape")
 
 # %% ../nbs/11_records.ipynb #f0000106
-def _rows(path, progress):
+def _csv_rows(path, progress):
     "Place and values of each row, the header among them."
     rows = csv.reader(_texts(path, progress))
     while True:
@@ -154,7 +154,7 @@ def _rows(path, progress):
 def from_csv(path, progress=False):
     "Records of a csv file: texts, by the names in the header."
     header = None
-    for where, row in _rows(path, progress):
+    for where, row in _csv_rows(path, progress):
         if isinstance(row, LogError): yield where, row
         elif header is None:
             header = row
@@ -187,7 +187,7 @@ def _by_task(answers):
     for task, records in answers.items():
         for i, record in enumerate(records): yield f"task {shown(task)}, sample {i}", {"task_id": task, **record} if isinstance(record, dict) else record
 
-def _split(document, path):
+def _document_records(document, path):
     "Place and content of each record in a JSON document."
     if isinstance(document, list): return ((f"entry {i}", record) for i, record in enumerate(document))
     samples, tasks = document.get("samples"), document.get("eval")
@@ -218,7 +218,7 @@ def _not_a_record(where, value):
 
 def from_document(path, progress=False):
     "Records of a JSON document."
-    for place, record in _split(_document(path, progress), path):
+    for place, record in _document_records(_document(path, progress), path):
         where = f"{path}, {place}"
         yield where, record if isinstance(record, dict) else _not_a_record(where, record)
 
@@ -250,11 +250,11 @@ def _members(file, path):
         raise LogError(path, "a zip, but not an Inspect log", "unzip it, and name the logs in it")
     members = [m for m in file.infolist() if m.filename.startswith("samples/") and m.filename.endswith(".json")]
     if members: return members
-    header = _parsed(path, file.read("header.json")) if "header.json" in names else {"status": "started"}
+    header = _json_record(path, file.read("header.json")) if "header.json" in names else {"status": "started"}
     raise header if isinstance(header, LogError) else _no_samples(path, header)
 
 # %% ../nbs/11_records.ipynb #f0000113
-def _samples(path, progress):
+def _zip_records(path, progress):
     with _zip(path) as file:
         members = _members(file, path)
         with closing(_bar(progress, sum(m.compress_size for m in members), path.name)) as bar:
@@ -262,11 +262,11 @@ def _samples(path, progress):
                 where = f"{path}, {member.filename}"
                 with file.open(member) as content: text = content.read(LINE_LIMIT)
                 bar.update(member.compress_size)
-                yield where, _too_long(where) if len(text) == LINE_LIMIT else _parsed(where, text)
+                yield where, _too_long(where) if len(text) == LINE_LIMIT else _json_record(where, text)
 
 def from_zip(path, progress=False):
     "Records of an Inspect .eval log: its samples."
-    try: yield from _samples(path, progress)
+    try: yield from _zip_records(path, progress)
     except LogError: raise
     except NotImplementedError as error: raise LogError(path, *NEEDS_ZSTD) from error  # a compression that this Python's zipfile does not know
     except Exception as error: raise _damaged(path, "an Inspect .eval log", error) from error
@@ -279,10 +279,10 @@ def _told_by_text(path, file, first):
     if {".jsonl", ".ndjson"} & set(path.suffixes[-2:]): return from_lines
     if first.lstrip()[:1] not in (b"{", b"["): return from_csv
     more = any(line.strip() for line in iter(lambda: file.readline(4096), b""))
-    return from_lines if more and isinstance(_parsed(path, first), dict) else from_document
+    return from_lines if more and isinstance(_json_record(path, first), dict) else from_document
 
 # %% ../nbs/11_records.ipynb #3d290686
-def _told(path, file):
+def _fitting(path, file):
     "The generator of records that fits an open file."
     first = file.readline(LINE_LIMIT)
     archives = {b"PK\x03\x04": from_zip, b"PK\x05\x06": from_zip, b"PAR1": from_parquet}
@@ -301,7 +301,7 @@ def source(
     if path.is_dir(): raise LogError(path, "a folder", "a log is wanted; `read_logs` reads all that are in a folder")
     if not path.is_file(): raise LogError(path, "not a file", "a log is wanted")
     try:
-        with _opened(path, False) as (file, _): return _told(path, file)
+        with _opened(path, False) as (file, _): return _fitting(path, file)
     except LogError: raise
     except Exception as error: raise _damaged(f"{path}, from line 1 on", "a complete file", error) from error
 

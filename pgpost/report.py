@@ -61,7 +61,7 @@ def _model(counts, result, eps, chance):
                 guessing=_guessing(counts, result, chance), warnings=_warnings(counts, result))
 
 # %% ../nbs/14_report.ipynb #03cfa89d
-def _compared(models, chance, level):
+def _changes(models, chance, level):
     "Problems gained and lost by the second of two models; None if there are not two."
     if len(models) != 2: return None
     first, second = models
@@ -258,7 +258,7 @@ def log_report(
     "Likelihood quantiles and pass@k of models and, of two, what the second gained and lost."
     estimates = _estimates(models, confidence)
     rows = {name: _model(models[name], estimates[name], eps, chance) for name in models}
-    comparison = _compared(models, chance, 1 - confidence)
+    comparison = _changes(models, chance, 1 - confidence)
     texts = [_model_text(name, row, confidence) for name, row in rows.items()]
     if comparison: texts.append(_comparison_text(comparison, chance))
     return Report("\n\n".join(map("\n".join, texts)), models=rows, confidence=confidence, comparison=comparison, skipped=dict(skipped or {}))

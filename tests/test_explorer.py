@@ -11,7 +11,7 @@ from browser import resize
 from pgpost.bounds import algorithm1_budget, algorithm2_budget, path_bound
 
 alt, vlc = pytest.importorskip("altair"), pytest.importorskip("vl_convert")
-from pgpost.explorer import _HEIGHT, _LARGEST, _SLIDERS, _TOP, explorer  # noqa: E402
+from pgpost.explorer import _HEIGHT, _MOST_DECADES, _SLIDERS, _TOP, explorer  # noqa: E402
 
 NOTEBOOK = Path(__file__).parent.parent / "nbs/22_explorer.ipynb"
 DEFAULT = dict(k=16, N=16, log_alpha=-12, log_eps=-1, log_gamma=-1, log_m=6)
@@ -86,7 +86,7 @@ def test_curves_and_reach(setting):
     picture, draws, log_alpha = svg(setting), np.rint(10**setting["log_m"]), np.linspace(-30, 0, 301)
     paths = [(last(label), np.array(re.findall(r"[ML]([\d.-]+),([\d.-]+)", rest), float)) for label, rest in marks(picture, "line mark")]
     assert [reward for reward, _ in paths[:2]] == ["outcome", "process"]
-    pixel = _LARGEST / (_HEIGHT - _TOP)
+    pixel = _MOST_DECADES / (_HEIGHT - _TOP)
     broad = {reward: len(path) for reward, path in paths[2:]}
     for reward, path in paths[:2]:
         expected = [budget(reward, **setting | dict(log_alpha=a)) for a in log_alpha]

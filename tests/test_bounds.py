@@ -26,8 +26,8 @@ def test_average_error_bounds_runs(make):
     task = make(M, k, N, rng=0)
     gamma = task.margin(task.centers)
     assert pretrain(task, steps=T, stepsize=adaptive(), every=T, rng=0).average_error <= average_error(T, k, N, gamma) < 1
-    runs = [post_train(task, LinearPolicy(task.encoder), "outcome", Uniform(), steps=T, stepsize=adaptive(), every=T, rng=seed) for seed in range(4)]
-    assert np.mean([run.average_error for run in runs]) <= average_error(T, k, N, gamma, alpha=k**-N)
+    runs = post_train(task, LinearPolicy(task.encoder).replicated(4), "outcome", Uniform(), steps=T, stepsize=adaptive(), every=T, rng=0)
+    assert runs.average_error.shape == (4,) and runs.average_error.mean() <= average_error(T, k, N, gamma, alpha=k**-N)
 
 
 @pytest.mark.slow

@@ -98,7 +98,7 @@ def expected(): return run_sweep(sweep_runs.walk, GRID, progress=False).to_csv()
 @pytest.fixture(scope="module")
 def dask():
     distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'pgpost[cluster]'")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local: yield local
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as local: yield local
 
 
 def contents(path):
@@ -292,7 +292,7 @@ def main(where, *any_code):
     "The number of runs computed now, and the values of all."
     if where == "dask":
         from distributed import LocalCluster
-        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as local: sweep(cluster(local.scheduler_address), any_code)
+        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as local: sweep(cluster(local.scheduler_address), any_code)
     else: sweep(process_pool(1) if where == "processes" else nullcontext(), any_code)
 
 def sweep(context, any_code):

@@ -101,9 +101,11 @@ def _folder(spec):
     places = [*(spec.submodule_search_locations or []), spec.origin or ""]
     return Path(places[0]).parent
 
+_INSTALLED = "site-packages", "dist-packages", os.path.dirname(os.__file__)
+
 def _is_installed(spec):
     "Whether a module is one of Python itself or of an installed package."
-    return any(place in (spec.origin or "") for place in ("site-packages", "dist-packages", os.path.dirname(os.__file__)))
+    return any(place in (spec.origin or "") for place in _INSTALLED)
 
 def _is_own(name, root):
     "Whether a module counts as code of what is in the top-level module or package `root`."

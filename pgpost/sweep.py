@@ -350,9 +350,10 @@ def _check_settings(fn, settings):
     "Raise a `ValueError` about a setting that the class which annotates the argument of `fn` does not take."
     kind = _setting_class(fn)
     fields = get_type_hints(kind)
+    if not fields: return  # any dict will do
     for setting in settings:
         for name, value in setting.items():
-            if fields and name not in fields: raise _nearest(f"a parameter of {function_name(fn)}", name, fields)
+            if name not in fields: raise _nearest(f"a parameter of {function_name(fn)}", name, fields)
             if value is None and vars(kind).get(name, kind) is None: continue  # its default
             _check_type(name, value, fields.get(name))
         try: _argument(kind, setting)
@@ -468,9 +469,11 @@ _REDO = {"failed": "error is not null", "all": "true"}
 @patch
 def _places(self:Store, origin, runs, any_code):
     "Keys of the runs that make up the table; and those of the `runs`, settings by key, that are among them, and get a place."
-    stored = self._of_any_code(origin) if any_code else {}
-    keys = [stored.get(_sorted(json.loads(setting)), key) for key, setting in runs.items()]
-    runs = {key: runs[key] for key in keys if key in runs}
+    keys = list(runs)
+    if any_code:
+        stored = self._of_any_code(origin)
+        keys = [stored.get(_sorted(json.loads(setting)), key) for key, setting in runs.items()]
+        runs = {key: runs[key] for key in keys if key in runs}
     self._register(origin, runs)
     return keys, runs
 

@@ -87,6 +87,7 @@ def test_stubs_say_what_the_modules_have(tmp_path):
 def test_scripts_of_users_pass(source, tmp_path): assert checked(source, tmp_path).startswith("Success")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old, new, error", [
     (".score(np.ones((2, 2)))", ".scores()", '"Forward" has no attribute "scores"'), (".greedy(", ".greedily(", '"LinearPolicy" has no attribute "greedily"'),
     (".tokens()", ".tokens().a", '"ndarray'), ("run.ledger.queries", "str(run.ledger.queries)", 'has type "str"'), (".failures()", ".failure()", '"Store" has no attribute "failure"')])

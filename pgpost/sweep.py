@@ -420,6 +420,8 @@ class _Here(Executor):
         future.set_result(fn(*args))
         return future
 
+class _Pool(ProcessPoolExecutor): "Workers that end with the context of `process_pool`, and what they have not begun is cancelled."
+
 # %% ../nbs/16_sweep.ipynb #f7f92277
 _UNDER_WAY = 4096  # most batches under way
 _LARGEST = 20  # most runs in a batch
@@ -449,7 +451,8 @@ def _completed(executor, fn, code, runs):
             size = _batch_size(len(keys), seconds, size)
             yield [(*outcome, key) for outcome, key in zip(outcomes, keys)]
     finally:
-        for future in under_way: future.cancel()
+        if not isinstance(executor, _Pool):  # which does so itself, in the thread that would complain of it
+            for future in under_way: future.cancel()
 
 # %% ../nbs/16_sweep.ipynb #fef1ad6b
 @patch
@@ -572,7 +575,7 @@ def process_pool(
     "An executor with worker processes on this machine, which end at once if there is an error."
     context = get_context("spawn")
     listen, hold = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (listen, setup, args))
+    pool = _Pool(workers, context, _start_worker, (listen, setup, args))
     with listen, hold:
         try:
             with _deaf():

@@ -47,6 +47,12 @@ def _dress(ax, title, ylabel, last, likelihood=True):
     else: ax.set(ylim=(0, None))
 
 # %% ../nbs/20_plot.ipynb #c3c2c602
+def _colors(names):
+    "A color for each name: its own, or else the next of the series."
+    names = list(dict.fromkeys(names))
+    others = [name for name in names if name not in PALETTE]
+    return PALETTE | dict(zip(others, SERIES * len(others)))
+
 def _off_support(ax, history, threshold):
     "Average likelihood of the off-support centers against steps."
     if history.off_support_likelihood.isna().all():
@@ -54,7 +60,7 @@ def _off_support(ax, history, threshold):
         ax.set_ylim(bottom=threshold)
     else:
         clipped = history.assign(off_support_likelihood=history.off_support_likelihood.clip(lower=FLOOR))
-        sns.lineplot(clipped, x="step", y="off_support_likelihood", hue="reward", palette=PALETTE, marker=".", markeredgewidth=0, ax=ax)
+        sns.lineplot(clipped, x="step", y="off_support_likelihood", hue="reward", palette=_colors(history.reward), marker=".", markeredgewidth=0, ax=ax)
         ax.axhline(threshold, color=PALETTE["base"], ls=":", lw=1, label="off support below")
         ax.legend(title=None)
     _dress(ax, "Centers off the base support", "average likelihood of $y^*$", history.step.max())
@@ -62,22 +68,23 @@ def _off_support(ax, history, threshold):
 # %% ../nbs/20_plot.ipynb #a7e23dd4
 def _error(ax, history):
     "Held-out error against steps."
-    sns.lineplot(history, x="step", y="test_error", hue="reward", palette=PALETTE, marker=".", markeredgewidth=0, ax=ax)
+    sns.lineplot(history, x="step", y="test_error", hue="reward", palette=_colors(history.reward), marker=".", markeredgewidth=0, ax=ax)
     ax.axhline(history.test_error.iloc[0], color=PALETTE["base"], ls=":", lw=1, label="base")
     ax.legend(title=None)
     _dress(ax, "Error on held-out contexts", "probability of a wrong response", history.step.max(), likelihood=False)
 
 # %% ../nbs/20_plot.ipynb #d2b96729
 def _single_centers(ax, trajectories):
-    "Likelihood of single centers under outcome rewards, colored by base likelihood."
+    "Likelihood of single centers under the first of the rewards, colored by base likelihood."
+    reward = trajectories.reward.iloc[0]
     decades = trajectories.base_log_likelihood.unique() / np.log(10)
     norm = Normalize(max(np.floor(decades.min()), np.log10(FLOOR)), 0)
     cmap = sns.color_palette("flare_r", as_cmap=True)
-    for _, t in trajectories.query("reward == 'outcome'").groupby("center"):
+    for _, t in trajectories.query("reward == @reward").groupby("center"):
         base = t.base_log_likelihood.iloc[0] / np.log(10)
         ax.plot(t.step, np.maximum(np.exp(t.log_likelihood), FLOOR), color=cmap(norm(base)), lw=1.2, marker=".", ms=3, mew=0)
     ax.figure.colorbar(plt.cm.ScalarMappable(norm, cmap), ax=ax, label=r"$\log_{10}$ likelihood under base")
-    _dress(ax, "Single centers, outcome reward", "likelihood of $y^*$", trajectories.step.max())
+    _dress(ax, f"Single centers, {reward} reward", "likelihood of $y^*$", trajectories.step.max())
 
 # %% ../nbs/20_plot.ipynb #258e8518
 def draw_figure1(

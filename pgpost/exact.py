@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['LONGEST', 'FEW', 'Lead', 'expect', 'errors_by_draws', 'expected_error', 'expected_sum', 'search', 'rebuild',
-           'expected_until', 'first_success']
+           'expected_until', 'first_success', 'after_first_success']
 
 # %% ../nbs/17a_exact.ipynb #0135c742
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, log, sqrt
+from math import comb, exp, log, sqrt
 
 import numpy as np
 from fastcore.basics import patch
@@ -53,9 +53,14 @@ def miss(self:Lead, u):
     return (self.k - 1) / (np.exp(u) + (self.k - 1))
 
 @patch
+def log_likelihood(self:Lead, u):
+    "Logarithm of the probability that the response is right, nats."
+    return self.N * np.log1p(-self.miss(u))
+
+@patch
 def error(self:Lead, u):
     "e: probability that the response is wrong."
-    return -np.expm1(self.N * np.log1p(-self.miss(u)))
+    return -np.expm1(self.log_likelihood(u))
 
 @patch
 def at_error(self:Lead, error):
@@ -269,6 +274,30 @@ def first_success(
 ) -> float:  # logarithm of a number of queries
     "Logarithm of the expected number of queries until the first group of `G` responses with a success, that group included."
     return log(G) - _log_success(log_alpha, log(G))
+
+# %% ../nbs/17a_exact.ipynb #e705380e
+def after_first_success(
+    k,  # tokens in the vocabulary
+    N,  # tokens in a response
+    G,  # responses at a time
+    error,  # at which the run ends
+) -> float:
+    "Expected queries on policy, from the first group with a success until the error is at most `error`: one context, coherent tokens, adaptive step."
+    lead = Lead(k, N)
+    ways = np.array([comb(G, s) for s in range(1, G + 1)])
+    successes = np.arange(1, G + 1)
+
+    def onwards(u, wait):
+        a = np.exp(lead.log_likelihood(u))
+        if wait and 1 - a <= error: return 0.
+        weights = ways * a**(successes - 1.) * (1 - a)**(G - successes)  # probabilities of 1 .. G successes, over a
+        norm = successes / G * lead.inverse_step[1] / 2 * lead.miss(u)  # of the mean score
+        gains = norm * np.sqrt(lead.kappa) / (4 + 2 * norm)
+        queries = G / (a * weights.sum()) if wait else 0.
+        likely = weights > 1e-9 * weights.sum()
+        return queries + sum(w * onwards(u + gain, True) for w, gain in zip(weights[likely], gains[likely])) / weights[likely].sum()
+
+    return float(onwards(0., False))
 
 # %% ../nbs/17a_exact.ipynb #70eb56fa
 forget_patched(globals())

@@ -4,7 +4,7 @@
 from typing import Any
 from dataclasses import dataclass
 import numpy as np
-__all__ = ['LONGEST', 'FEW', 'Lead', 'expect', 'errors_by_draws', 'expected_error', 'expected_sum', 'search', 'rebuild', 'expected_until', 'first_success']
+__all__ = ['LONGEST', 'FEW', 'Lead', 'expect', 'errors_by_draws', 'expected_error', 'expected_sum', 'search', 'rebuild', 'expected_until', 'first_success', 'after_first_success']
 
 @dataclass(frozen=True)
 class Lead:
@@ -31,6 +31,9 @@ class Lead:
 
     def miss(self, u):
         """q: probability that a token is wrong."""
+
+    def log_likelihood(self, u):
+        """Logarithm of the probability that the response is right, nats."""
 
     def error(self, u):
         """e: probability that the response is wrong."""
@@ -81,3 +84,6 @@ def expected_until(lead: Lead, error, credit=1.0) -> tuple:
 
 def first_success(log_alpha, G=1) -> float:
     """Logarithm of the expected number of queries until the first group of `G` responses with a success, that group included."""
+
+def after_first_success(k, N, G, error) -> float:
+    """Expected queries on policy, from the first group with a success until the error is at most `error`: one context, coherent tokens, adaptive step."""

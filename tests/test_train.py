@@ -11,7 +11,7 @@ from pgpost.policy import LinearPolicy
 from pgpost.reward import Outcome, Process
 from pgpost.stepsize import adagrad, adaptive, constant
 from pgpost.task import Task, coherent_tokens, finite_contexts, gaussian_mixture
-from pgpost.train import RunInterrupted, post_train, pretrain, train
+from pgpost.train import _Contexts, _seed_of, _streams, RunInterrupted, post_train, pretrain, train
 from tqdm import tqdm
 
 
@@ -64,9 +64,10 @@ def test_adagrad_by_hand_over_a_run():
     "Three steps of a run, recomputed with nothing but the definition and the scores."
     task = gaussian_mixture(d=4, k=3, N=5, n_components=4, rng=0)
     run = pretrain(task, steps=3, batch_size=8, stepsize=adagrad(.1), rng=0)
-    rng, W, S = np.random.default_rng(0), np.zeros((7, 3)), np.zeros((7, 3))
-    for _ in range(3):
-        x, y = task.sample(8, rng)
+    contexts, W, S = _Contexts(task, 8, 1, _streams(_seed_of(0))["contexts"]), np.zeros((7, 3)), np.zeros((7, 3))
+    for step in range(3):
+        x, path = contexts.at(step)
+        y = path.tokens()
         g = LinearPolicy(task.encoder, W).score(x, y, np.ones((8, 5))) / 8
         S += g**2
         W += .1 * g / (np.sqrt(S) + 1e-10)
@@ -124,9 +125,9 @@ def test_an_interrupted_run_is_the_beginning_of_the_whole():
 def test_an_interrupt_inside_a_step_leaves_a_whole_run():
     "Ctrl-C may arrive anywhere: what is kept is the run after the last complete step."
     class Interrupted(OnPolicy):
-        def cost(self, reward, verified, N):
+        def cost(self, verdict):
             if len(costs) == 7: raise KeyboardInterrupt
-            costs.append(super().cost(reward, verified, N))
+            costs.append(super().cost(verdict))
             return costs[-1]
 
     costs, task = [], gaussian_mixture(d=8, k=8, N=16, n_components=8, rng=0)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['finite_contexts', 'rademacher_contexts', 'mixture_contexts', 'skewed', 'Task', 'LabelledTask', 'VerifiedTask',
            'Verifier', 'Unseen', 'correct_likelihood', 'check_margin', 'with_margin', 'gaussian_mixture', 'rademacher',
-           'coherent_tokens', 'independent_tokens', 'prescribed_policy']
+           'coherent_tokens', 'independent_tokens', 'prescribed_policy', 'max_margin']
 
 # %% ../nbs/04_task.ipynb #7d15c7b7
 from dataclasses import dataclass
@@ -254,32 +254,51 @@ def correct_likelihood(
     high = np.where(right < samples, beta.ppf(1 - tail, right + 1, samples - right), 1)
     return right / samples, low, high
 
+# %% ../nbs/04_task.ipynb #5818ced1
+def _norms(encoder, x, row, state):
+    "Norms of the features at places, shape (places,); not all features are held at once."
+    parts = np.array_split(np.arange(len(row)), 1 + len(row) * encoder.n_features // 2**24)
+    return np.concatenate([np.linalg.norm(encoder.h(x, row[part], state[part]), axis=1) for part in parts])
+
+@patch
+def feature_norm(self:Task,
+    x,  # contexts, shape (n, d)
+) -> float:
+    "H, the largest norm of the features along the correct responses to contexts."
+    path = self.path(x)
+    return float(_norms(self.encoder, self.encoder.as_contexts(x), path.row, path.state).max())
+
 # %% ../nbs/04_task.ipynb #a1f61e1f
 @patch
 def margins(self:Task,
     x,  # contexts, shape (n, d)
+    norm=None,  # features are at most this long; if None, the longest along the responses to `x`
 ) -> np.ndarray:  # shape (n,)
-    "Smallest lead of a correct token over any other token in the response to each context, for ground truth weights of norm 1."
+    "Smallest lead of a correct token over any other in the response to each context, for centered ground truth weights of norm 1 and features of norm 1."
+    longest = self.feature_norm(x)
+    if norm is None: norm = longest
+    if longest > norm * (1 + 1e-9): raise ValueError(f"there are features of norm {longest:.6g}, longer than the {norm:.6g} that the margin is to be measured in")
+    length = np.linalg.norm(self.W - self.W.mean(axis=1, keepdims=True)) * norm
+    if length == 0: raise ValueError("there is no margin where features, or the differences between the ground truth's tokens, are all zero")
     path = self.path(x)
-    norm = np.linalg.norm(self.W)
-    if norm == 0: raise ValueError("a ground truth of zero weights has no margin")
     z = self.encoder.logits(self.W, self.encoder.as_contexts(x))(path.row, path.state)
     right = z[path.place, path.token]
     z[path.place, path.token] = -np.inf
-    return np.minimum.reduceat(right - z.max(axis=1)[path.place], path.start) / norm
+    return np.minimum.reduceat(right - z.max(axis=1)[path.place], path.start) / length
 
 # %% ../nbs/04_task.ipynb #c84bce37
 @patch
 def margin(self:Task,
     x,  # contexts, shape (n, d)
+    norm=None,  # features are at most this long; if None, the longest along the responses to `x`
 ) -> float:
-    "The margin of the ground truth on contexts: the smallest of their `margins`."
-    return float(self.margins(x).min())
+    "The margin of the ground truth on contexts, for features of norm at most 1: the smallest of their `margins`."
+    return float(self.margins(x, norm).min())
 
 def check_margin(
     task: Task,
     x,  # contexts, shape (n, d)
-    gamma,  # the margin that is claimed
+    gamma,  # the margin that is claimed, for features of norm at most 1
 ):
     "Raise a `ValueError` if the margin on contexts `x` is smaller than is claimed."
     margin = task.margin(x)
@@ -288,7 +307,8 @@ def check_margin(
 # %% ../nbs/04_task.ipynb #d4122eee
 def with_margin(
     task: Task,
-    gamma,  # the margin that every context has, for ground truth weights of norm 1
+    gamma,  # the margin that every context has
+    norm=1.,  # features are at most this long
 ) -> Task:
     "The task on those of its contexts that have a margin of at least `gamma`. Drawing fails if fewer than 1 in 1000 have it."
     def contexts(n, rng):
@@ -296,7 +316,7 @@ def with_margin(
         drawn = 0
         while len(kept) < n:
             x = task.contexts(max(n, 100), rng)
-            kept = np.vstack([kept, x[task.margins(x) >= gamma]])
+            kept = np.vstack([kept, x[task.margins(x, norm) >= gamma]])
             drawn += len(x)
             if drawn >= 10_000 and len(kept) < drawn / 1000: raise ValueError(f"fewer than 1 in 1000 contexts have a margin of {gamma}")
         return kept[:n]
@@ -344,7 +364,7 @@ def coherent_tokens(
     p=None,  # probabilities of the contexts, shape (M,); equal if None
     rng=None,  # seed or `np.random.Generator` for the correct tokens
 ) -> Task:
-    "M one-hot contexts with one correct token each, repeated N times: margin 1/sqrt(M)."
+    "M one-hot contexts with one correct token each, repeated N times: margin sqrt(k / ((k - 1) M))."
     encoder = ContextOnly(M, k)
     token = np.random.default_rng(rng).integers(k, size=M)
     return Task(finite_contexts(np.eye(M), p), LinearPolicy(encoder, np.eye(k)[token]), N, centers=np.eye(M))
@@ -357,7 +377,7 @@ def independent_tokens(
     p=None,  # probabilities of the contexts, shape (M,); equal if None
     rng=None,  # seed or `np.random.Generator` for the correct tokens
 ) -> Task:
-    "M one-hot contexts with N independent correct tokens each: margin 1/sqrt(M N)."
+    "M one-hot contexts with N independent correct tokens each: margin sqrt(k / ((k - 1) M N))."
     encoder = Position(M, k, N)
     token = np.random.default_rng(rng).integers(k, size=encoder.n_features)
     return Task(finite_contexts(np.eye(M), p), LinearPolicy(encoder, np.eye(k)[token]), N, centers=np.eye(M))
@@ -376,6 +396,28 @@ def prescribed_policy(
         raise ValueError(f"log_likelihood must hold {M} negative finite numbers")
     lead = log_p - np.log(-np.expm1(log_p)) + np.log(k - 1)  # logit of the correct token, those of the others being 0
     return LinearPolicy(task.encoder, (task.W.reshape(-1, M, k) * lead[:, None]).reshape(task.W.shape))
+
+# %% ../nbs/04_task.ipynb #e7aeeaaf
+def _leads(h, token, k):
+    "The vectors whose products with the weights are the leads of the tokens over all others, shape (steps * (k - 1), m * k)."
+    difference = np.eye(k)[token][:, None] - np.eye(k)  # e_right - e_y, shape (steps, k, k)
+    leads = np.einsum('sm,syk->symk', h, difference)
+    return leads[np.arange(k) != token[:, None]].reshape(-1, h.shape[1] * k)
+
+def max_margin(
+    task: Task,
+    x,  # contexts, shape (n, d)
+) -> float:  # 0 if no weights lead everywhere
+    "The largest margin that any weights have on the correct responses to contexts, for features of norm at most 1."
+    from scipy.optimize import nnls
+    path = task.path(x)
+    h = task.encoder.h(task.encoder.as_contexts(x), path.row, path.state)
+    distinct = np.unique(np.column_stack([h[path.place] / task.feature_norm(x), path.token]), axis=0)
+    a = _leads(distinct[:, :-1], distinct[:, -1].astype(int), task.encoder.k)
+    weights, _ = nnls(np.vstack([a.T, np.ones(len(a))]), np.append(np.zeros(a.shape[1]), 1))
+    w = weights @ a
+    norm = np.linalg.norm(w)
+    return max(0., float((a @ w).min() / norm)) if norm > 1e-12 else 0.
 
 # %% ../nbs/04_task.ipynb #0cc94613
 forget_patched(globals())

@@ -5,7 +5,7 @@ from typing import Any
 from dataclasses import dataclass
 from typing import Callable
 import numpy as np
-__all__ = ['INSTANCES', 'STEPSIZES', 'GROUP', 'ZETA', 'ALGORITHMS', 'LENGTH', 'VOCABULARY', 'DRAWS', 'INVERSE_MARGIN', 'INVERSE_LIKELIHOOD', 'INVERSE_TARGET', 'QUERIES', 'ERROR', 'SUMMED_ERROR', 'PATH_SUM', 'TOLERANCE', 'CLAIMS', 'EQUAL_HALVES', 'QUERIES_PER_TOKEN', 'INVERSE_QUANTILE', 'UNCOVERED', 'STAIRCASE', 'STEEP_STAIRCASE', 'Setting', 'measure', 'mistakes', 'run', 'Axis', 'log', 'steps_to', 'queries_to', 'Claim', 'slopes', 'compare', 'settings_of', 'measure_claims']
+__all__ = ['INSTANCES', 'STEPSIZES', 'GROUP', 'ZETA', 'ALGORITHMS', 'BASELINES', 'LENGTH', 'VOCABULARY', 'DRAWS', 'INVERSE_MARGIN', 'INVERSE_LIKELIHOOD', 'INVERSE_TARGET', 'QUERIES', 'ERROR', 'SUMMED_ERROR', 'PATH_SUM', 'TOLERANCE', 'CLAIMS', 'EQUAL_HALVES', 'QUERIES_PER_TOKEN', 'INVERSE_QUANTILE', 'UNCOVERED', 'STAIRCASE', 'STEEP_STAIRCASE', 'Setting', 'measure', 'mistakes', 'run', 'Axis', 'log', 'steps_to', 'queries_to', 'Claim', 'slopes', 'compare', 'settings_of', 'measure_claims']
 INSTANCES: Any
 STEPSIZES: Any
 GROUP = 4
@@ -39,6 +39,7 @@ class Setting:
     @property
     def gamma(self):
         """The margin of the instance."""
+BASELINES: tuple
 
 def measure(setting: Setting) -> list:
     """Run the replicates of a setting. A row for each: steps and queries (to the target if there is one), error, summed error, path sum."""

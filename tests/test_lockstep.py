@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from pgpost.behavior import Behavior, BestOf, Frozen, ImportanceWeighted, OnPolicy, SequenceMixture, StepwiseBestOf, TeacherForced, TokenMixture, Uniform
+from pgpost.bounds import run_bound
 from pgpost.features import ContextOnly, LastToken, Position
 from pgpost.policy import LinearPolicy
 from pgpost.reward import Outcome, Process
@@ -101,10 +102,10 @@ def test_what_is_kept_does_not_change_the_run(iterate):
 
 @pytest.mark.parametrize("zeta", [1, 4, 100])
 def test_path_bound_with_importance_weights(zeta):
-    "8 zeta |W_0 - U|^2 + 4 zeta^2 for weights clipped to [1/zeta, zeta], in 20 replicates."
+    "With weights clipped to [1/zeta, zeta], in 20 replicates."
     task, T = coherent_tokens(M=2, k=2, N=2, rng=0), 3000
     start = LinearPolicy(task.encoder).replicated(20)
-    bound = 8 * zeta * np.log(2 * 2 * T)**2 * 2 + 4 * zeta**2
+    bound = run_bound(task, task.centers, T, zeta=zeta)
     run = train(task, start, ImportanceWeighted(Uniform(), zeta), Outcome(), adaptive(), T, every=T, rng=0)
     assert (0 < run.path_sum).all() and (run.path_sum <= bound).all()
 

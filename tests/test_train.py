@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from pgpost.behavior import Frozen, OnPolicy, SequenceMixture, TeacherForced, TokenMixture, Uniform
+from pgpost.bounds import run_bound
 from pgpost.features import LastToken
 from pgpost.policy import LinearPolicy
 from pgpost.reward import Outcome, Process
@@ -14,12 +15,6 @@ from pgpost.train import _Contexts, _seed_of, _streams, RunInterrupted, post_tra
 from tqdm import tqdm
 
 
-def path_bound(task, x, start, T):
-    "8 |W_0 - U|^2 + 4 with U = log(k N T) / gamma times the ground truth of norm 1, for contexts `x`."
-    U = task.W / np.linalg.norm(task.W) * np.log(task.encoder.k * task.N * T) / task.margin(x)
-    return 8 * ((start.W - U)**2).sum() + 4
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("behavior, reward", [(TeacherForced(), Outcome()), (OnPolicy(), Outcome()), (OnPolicy(), Process()), (Uniform(), Outcome()), (Uniform(), Process())],
                          ids=["supervised", "outcome", "process", "uniform outcome", "uniform process"])
@@ -27,7 +22,7 @@ def test_path_bound_where_it_bites(behavior, reward):
     "A run that takes the adaptive step stays below the bound, one that does not learn breaks it."
     task, T = coherent_tokens(M=1, k=2, N=2, rng=0), 6000
     start = LinearPolicy(task.encoder)
-    bound = path_bound(task, np.eye(1), start, T)
+    bound = run_bound(task, np.eye(1), T, start)
     learns, stays = (train(task, start, behavior, reward, s, T, every=T, rng=0) for s in (adaptive(), constant(1e-9)))
     assert 5 < learns.path_sum <= bound < stays.path_sum
 
@@ -43,7 +38,7 @@ def test_path_bound_with_last_token_features(make, reward, batch_size):
     task = Task(finite_contexts(x), LinearPolicy(LastToken(4, 4), rng.normal(size=(8, 4))), N=10)
     base = pretrain(task, steps=200, stepsize=adaptive(), rng=0).policy
     run = train(task, base, make(base), reward, adaptive(), 1000, batch_size, every=1000, rng=1)
-    assert 0 < run.path_sum <= path_bound(task, x, base, 1000)
+    assert 0 < run.path_sum <= run_bound(task, x, 1000, base)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)

@@ -438,7 +438,7 @@ def _quantile_results(models, confidence):
     "The figure and the tables behind it."
     import numpy as np
     import pandas as pd
-    from pgpost.quantile import quantile_from_counts
+    from pgpost.counts import quantile_from_counts
     estimates = {name: quantile_from_counts(t.n_correct, t.n_samples, confidence) for name, t in models.items()}
     curves = pd.concat([estimate.table(np.arange(100) / 100).assign(model=name) for name, estimate in estimates.items()])
     counts = pd.concat([table.assign(model=name) for name, table in models.items()])

@@ -268,7 +268,7 @@ def _short_names(places):
 def _added_up(tables):
     "One table of several of one model, with what was said of any of them, once, and what the counts say."
     import pandas as pd
-    from pgpost.quantile import count_warnings
+    from pgpost.counts import count_warnings
     table = pd.concat(tables).groupby("problem", sort=False).sum().reset_index()
     said = [sentence for part in tables for sentence in part.attrs["warnings"]]
     table.attrs.update(tables[0].attrs, warnings=list(dict.fromkeys([*said, *count_warnings(table.n_correct, table.n_samples)])))
@@ -303,7 +303,7 @@ def read_logs(
     **options,  # format, key, correct, samples, threshold, errors_wrong: see `read_log`
 ) -> dict:  # by model, a table problem, n_correct, n_samples
     """Counts of each model, merged over its logs; `attrs["warnings"]` as of `read_log`, and what the counts show by themselves:
-    see `pgpost.quantile.count_warnings`."""
+    see `pgpost.counts.count_warnings`."""
     paths = [Path(path) for path in paths]
     options.update(progress=progress, skipped=skipped)
     files = []
@@ -349,7 +349,7 @@ class _StepTally:
         "The table of `read_steps`."
         import numpy as np
         import pandas as pd
-        from pgpost.quantile import step_likelihood
+        from pgpost.counts import step_likelihood
         with np.errstate(divide="ignore"): logs = self.solutions or [np.log(step_likelihood(v)) for v in self.samples.values()]
         length = [len(v) for v in self.solutions] or [max(map(len, v)) for v in self.samples.values()]
         table = pd.DataFrame(dict(length=length, log_likelihood=[sum(v) for v in logs], least_log_likelihood=[min(v) for v in logs]))

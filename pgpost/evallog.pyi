@@ -12,7 +12,7 @@ FOREIGN: tuple
 
 def read_logs(paths, labels=None, progress=False, skipped=None, **options) -> dict:
     """Counts of each model, merged over its logs; `attrs["warnings"]` as of `read_log`, and what the counts show by themselves:
-see `pgpost.quantile.count_warnings`."""
+see `pgpost.counts.count_warnings`."""
 
 def read_steps(path, skipped=None, progress=False):
     """`DataFrame` with a row for each problem: length (tokens or steps), log_likelihood, least_log_likelihood, in nats."""

@@ -11,8 +11,9 @@ import math
 import numpy as np
 import pandas as pd
 from .bounds import leading_queries
+from .counts import above_chance, compare_counts, quantile_from_counts
 from .evallog import printable
-from .quantile import above_chance, compare_counts, likelihood_quantile, quantile_from_counts
+from .quantile import likelihood_quantile
 
 # %% ../nbs/14_report.ipynb #961f02ab
 def _reading(quantile, resolution, chance):

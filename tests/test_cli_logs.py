@@ -6,6 +6,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from pgpost.counts import above_chance, quantile_from_counts
 from subprocess import DEVNULL
 from types import SimpleNamespace
 
@@ -14,7 +15,6 @@ import pandas as pd
 import pytest
 from logs import LOGS, write
 from pgpost.bounds import leading_queries
-from pgpost.quantile import above_chance, quantile_from_counts
 from pgpost.cli import main
 from processes import run
 

@@ -1,4 +1,4 @@
-"Estimates and bands from counts, against exact arithmetic, brute force and simulation. Covers quantile."
+"Estimates and bands from counts, against exact arithmetic, brute force and simulation. Covers band, counts, estimate, quantile."
 from fractions import Fraction
 from math import comb
 from pathlib import Path
@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
-from pgpost.quantile import ESTIMATES, _pass_limits, above_chance, compare_counts, count_warnings, pass_at_k, quantile_from_counts, step_likelihood
+from pgpost.counts import _pass_limits, above_chance, compare_counts, count_warnings, quantile_from_counts, step_likelihood
+from pgpost.estimate import ESTIMATES
+from pgpost.quantile import pass_at_k
 from scipy.stats import beta, binom
 
 property_test = settings(max_examples=100, deadline=None, derandomize=True)

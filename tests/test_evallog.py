@@ -10,8 +10,8 @@ from fuzz_evallog import mutations, outcome
 from hypothesis import given, settings, strategies as st
 from logs import LOGS, inspect_eval, inspect_samples, lm_eval, write
 from pgpost import evallog, records, verdict
+from pgpost.counts import count_warnings
 from pgpost.evallog import LogError, read_log, read_logs, read_steps
-from pgpost.quantile import count_warnings
 from processes import run
 
 

@@ -393,8 +393,11 @@ _LOG_OPTIONS = [
     _option("--label", type=_List(click.STRING), metavar="A,B", help="""one name for all logs, or a name for each; default: its file name, or its column 'model',
             or the name of the folder, if its logs are on the same problems"""),
     _option("--format", type=click.Choice(["auto", *FORMATS]), default="auto", help="tool that wrote the logs; auto: told by the content"),
-    _option("--key", metavar="K", help="field that names the problem, a.b for nested ones, a,b for two; several records of a problem are then its samples"),
-    _option("--correct", metavar="C", help="field with the verdict; lm-eval: metric or metric,filter; inspect: scorer or scorer.part; evalplus: plus_status"),
+    _option("--key", metavar="K", help="""field that names the problem, a.b for nested ones, a,b for two, * for the name of an entry in a JSON object;
+            several records of a problem are then its samples"""),
+    _option("--correct", metavar="C", help="""field with the verdict, a[].b or a.*.b for those in a list or an object; lm-eval: metric or metric,filter;
+            inspect: scorer or scorer.part; evalplus: plus_status"""),
+    _option("--samples", metavar="N", help="how many answers --correct counts, or gives the pass@k of: a number, or the field that holds it"),
     _option("--threshold", type=_Number(), metavar="T", help="least verdict that counts as correct, for rewards other than 0 and 1"),
     _option("--skip-invalid", is_flag=True, help="leave out invalid records, and say how many of what kind"),
     _option("--errors-wrong", is_flag=True, help="inspect: count samples that ended in an error or at a limit, without a score, as wrong"),
@@ -421,6 +424,7 @@ def _read(logs, label, skip_invalid, **how):
     paths = list(chain.from_iterable(map(_matching, logs)))
     if label and len(label) not in (1, len(paths)):
         raise click.BadParameter(f"one name for all logs is wanted, or {len(paths)} names, one for each, got {len(label)}.", param_hint="'--label'")
+    if how["samples"] is not None and how["threshold"] is not None: raise click.UsageError("--threshold is for verdicts on single answers, --samples for counts of them: one of both is wanted.")
     skipped = Counter() if skip_invalid else None
     bar = partial(tqdm, unit="B", unit_scale=True, leave=False, disable=None)
     return read_logs(paths, label, skipped=skipped, progress=bar, **how), skipped

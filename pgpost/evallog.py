@@ -163,8 +163,9 @@ def _tally_of(path, progress=False, skipped=None, format="auto", **options):
 def read_log(
     path,  # a log
     format="auto",  # one of `FORMATS`, or "auto": told by the content, or by the fields if `key` and `correct` are given
-    key=None,  # fields that name the problem, separated by commas, dots into nested objects; if given, several records of a problem are its samples
+    key=None,  # fields that name the problem, separated by commas, named as in `pgpost.verdict.lookup`; if given, several records of a problem are its samples
     correct=None,  # field with the verdict or a list of verdicts; for lm-eval a metric, or metric,filter; for inspect a scorer, or scorer.part
+    samples=None,  # how many answers a verdict speaks of, which is then a count or a pass@k of them: a number, or the field that holds it
     threshold=None,  # least verdict that counts as correct; verdicts must be 0, 1 or boolean if None
     errors_wrong=False,  # count samples that ended in an error or at a limit, without a score, as wrong; they are invalid otherwise
     skipped=None,  # a `Counter` that takes the invalid records by their kind; they are errors if None
@@ -172,7 +173,7 @@ def read_log(
 ):
     """`DataFrame` with a row for each problem: problem, n_correct, n_samples, and first model if the log names models;
     `attrs["warnings"]` is a list of sentences on what to bear in mind. Raises `LogError`."""
-    options = dict(format=format, key=key, correct=correct, threshold=threshold, errors_wrong=errors_wrong)
+    options = dict(format=format, key=key, correct=correct, samples=samples, threshold=threshold, errors_wrong=errors_wrong)
     return _table(_tally_of(Path(path), progress, skipped, **options))
 
 # %% ../nbs/13_evallog.ipynb #ca3f36dc
@@ -216,8 +217,8 @@ def _tried(file, options):
 
 # %% ../nbs/13_evallog.ipynb #f0000306
 def _one_model(tallies):
-    "Whether all logs are of one format, on the same problems, and name neither models nor steps that differ."
-    kinds = {(tally.form.tool, frozenset(tally.authors), frozenset(tally.texts.of.items())) for tally in tallies}
+    "Whether all logs are of one format, on the same problems or on one each, and name neither models nor steps that differ."
+    kinds = {(tally.form.tool, frozenset(tally.authors), tally.form.alone or frozenset(tally.texts.of.items())) for tally in tallies}
     return len(kinds) == 1 and not tallies[0].form.models
 
 # %% ../nbs/13_evallog.ipynb #aa10b023
@@ -225,7 +226,8 @@ def _guessed(folder, tallies):
     "Whether the logs of a folder are taken as one model, and what is said of it."
     logs = f"the {len(tallies)} logs in {folder}"
     if len(tallies) < 2: return False, []
-    if _one_model(tallies): return True, [f"{logs} are taken as one model, since they are on the same problems; to keep them apart, name them one by one"]
+    why = "each on one problem" if tallies[0].form.alone else "since they are on the same problems"
+    if _one_model(tallies): return True, [f"{logs} are taken as one model, {why}; to keep them apart, name them one by one"]
     return False, [f"{logs} are each taken as a model, since they are not on the same problems in one format; --label NAME takes them as one"]
 
 # %% ../nbs/13_evallog.ipynb #f0000308
@@ -298,7 +300,7 @@ def read_logs(
     labels=None,  # one name for all logs, or a name for each of `paths`, equal for logs of one model; if None, that of the file, folder or model column
     progress=False,  # `False`, `True` or a callable like `tqdm`, which is given `total` and `desc`
     skipped=None,  # a `Counter` that takes the invalid records by their kind; they are errors if None
-    **options,  # format, key, correct, threshold, errors_wrong: see `read_log`
+    **options,  # format, key, correct, samples, threshold, errors_wrong: see `read_log`
 ) -> dict:  # by model, a table problem, n_correct, n_samples
     """Counts of each model, merged over its logs; `attrs["warnings"]` as of `read_log`, and what the counts show by themselves:
     see `pgpost.counts.count_warnings`."""

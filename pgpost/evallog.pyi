@@ -5,7 +5,7 @@ __all__ = ['WHOLE', 'ALONE', 'FOREIGN', 'read_log', 'read_logs', 'read_steps']
 WHOLE: tuple
 ALONE: tuple
 
-def read_log(path, format='auto', key=None, correct=None, threshold=None, errors_wrong=False, skipped=None, progress=False):
+def read_log(path, format='auto', key=None, correct=None, samples=None, threshold=None, errors_wrong=False, skipped=None, progress=False):
     """`DataFrame` with a row for each problem: problem, n_correct, n_samples, and first model if the log names models;
 `attrs["warnings"]` is a list of sentences on what to bear in mind. Raises `LogError`."""
 FOREIGN: tuple

@@ -2,7 +2,7 @@
 # mypy: disable-error-code=misc
 """Figures, drawn from tidy tables only"""
 from contextlib import contextmanager
-__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_quantiles', 'draw_report']
+__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_quantiles', 'draw_change', 'draw_report']
 PALETTE: dict
 SERIES: list
 
@@ -22,6 +22,9 @@ def draw_claims(claims, results, points):
 
 def draw_quantiles(table, floor):
     """Likelihood quantiles with their bands, and the distribution functions that they invert."""
+
+def draw_change(curves, crossing):
+    """pass@k of a base and a trained model against k, with the number of samples at which they cross."""
 
 def draw_report(report):
     """Likelihood quantile with its band, share of informative groups with its interval, and pass@k, of each model."""

@@ -441,7 +441,8 @@ def _read(logs, label, skip_invalid, **how):
 def _say(report, as_json): print(json.dumps(report.to_dict(), indent=2, allow_nan=False) if as_json else report)
 
 # %% ../nbs/21_cli.ipynb #af8e5a8d
-QUANTILE_FILES = ["quantile.png", "report.png", "quantile.csv", "groups.csv", "prompts.csv", "counts.csv", "keep.txt", "plan.csv"]
+QUANTILE_FILES = ["quantile.png", "report.png", "quantile.csv", "groups.csv", "prompts.csv", "counts.csv", "change.png", "change.csv", "pass_at_k.csv", "keep.txt", "plan.csv"]
+_SOMETIMES = "change.png", "change.csv", "pass_at_k.csv", "keep.txt", "plan.csv"  # where two models are compared, and where they are asked for
 
 def _kept(report, band):
     "The names of the problems of the one model whose likelihood lies in a band."
@@ -457,6 +458,8 @@ def _quantile_results(report, keep, bound):
     draw = _drawing()
     results = {"quantile.png": draw.draw_quantiles(report.curves, floor=floor), "report.png": draw.draw_report(report), "quantile.csv": report.curves,
                "groups.csv": report.groups, "prompts.csv": report.problems, "counts.csv": counts}
+    if change := report.change:
+        results |= {"change.png": draw.draw_change(change.curves, change.crossing), "change.csv": change.problems, "pass_at_k.csv": change.curves}
     if keep: results["keep.txt"] = _kept(report, keep)
     if bound: results["plan.csv"] = report.plan(bound)
     return results
@@ -484,7 +487,7 @@ def quantile(eps, group, keep, bound, out, as_json, confidence, chance, **logs):
         report = log_report(models, eps, confidence, chance or 0., skipped, group, bound)
         if folder: folder.results = _quantile_results(report, keep, bound)
     if folder:  # what was asked for in an earlier run is not of this report
-        for name in {"keep.txt", "plan.csv"} - folder.results.keys(): (folder.path/name).unlink(missing_ok=True)
+        for name in {*_SOMETIMES} - folder.results.keys(): (folder.path/name).unlink(missing_ok=True)
     _say(report, as_json)
     if folder and not as_json: print(f"figures and tables are in {folder.path}")
 

@@ -126,7 +126,7 @@ def _posterior(c, n, a, weight):
     joint = binom.pmf(c[:, None], n[:, None], a) * weight
     return joint / joint.sum(axis=1, keepdims=True)
 
-def _limits(c, n, level):
+def _likelihood_limits(c, n, level):
     "Limits of the likelihood that hold `level` of each posterior: equal tails, or one of them where no or all answers are correct."
     a, weight = mixture(c, n, iterations=3, gap=0)
     below = np.cumsum(_posterior(c, n, a, weight), axis=1)
@@ -153,7 +153,7 @@ def problem_table(
     pairs, place = np.unique([c, n], axis=1, return_inverse=True)
     posterior = _posterior(*pairs, a, result.weight)
     about = pd.DataFrame(dict(likelihood=posterior @ a, informative=posterior @ informative_probability(a, group)))
-    low, high = _limits(c, n, result.confidence_level)
+    low, high = _likelihood_limits(c, n, result.confidence_level)
     counts = pd.DataFrame({"problem": range(len(c)) if problem is None else list(problem), "n_correct": c, "n_samples": n, "class": problem_classes(c, n)})
     about = about.iloc[place.ravel()].reset_index(drop=True)
     return counts.assign(likelihood=about.likelihood, low=low, high=high, informative=about.informative)

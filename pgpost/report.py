@@ -8,12 +8,14 @@ __all__ = ['ASSUMPTIONS', 'GROUP_ASSUMPTIONS', 'as_counts', 'seconds_of', 'Repor
 
 # %% ../nbs/14_report.ipynb #0df68e5f
 import math
+from dataclasses import asdict
 from functools import cached_property
 from html import escape
 
 import numpy as np
 import pandas as pd
 from .bounds import leading_queries
+from .change import change_between
 from .counts import above_chance, compare_counts, quantile_from_counts
 from .evallog import LogError, printable
 from .groups import GROUPS, best_group, check_group, group_table, plan_samples, problem_classes, problem_table
@@ -48,6 +50,7 @@ def as_counts(
     elif {"problem", "correct"} <= columns: counts = _from_answers(answers)
     elif isinstance(answers, tuple): counts = pd.DataFrame(dict(zip(["n_correct", "n_samples"], np.broadcast_arrays(*answers)))).rename_axis("problem").reset_index()
     else: counts = _from_matrix(np.asarray(answers, dtype=float), answers.index if isinstance(answers, pd.DataFrame) else range(len(answers)))
+    if counts.problem.duplicated().any(): raise ValueError(f"a row for each problem is wanted, {counts.problem[counts.problem.duplicated()].iloc[0]!r} has two")
     unasked = counts.problem[counts.n_samples == 0].tolist()
     if unasked: raise ValueError(f"every problem needs an answer, {unasked[0]!r} has none")
     return counts
@@ -122,16 +125,25 @@ def _model(counts, result, eps, chance, groups, bound):
                 guessing=_guessing(counts, result, chance), plan=_plan(counts, result, bound), warnings=_warnings(counts, result))
 
 # %% ../nbs/14_report.ipynb #03cfa89d
-def _changes(models, chance, level):
-    "Problems gained and lost by the second of two models; None if there are not two."
-    if len(models) != 2: return None
+def _both(models):
+    "The problems of both of two models, side by side. Raises a `LogError` if there are none."
     first, second = models
     both = models[first].merge(models[second], on="problem", suffixes=("_1", "_2"))
     if both.empty: raise LogError(f"{first}, {second}", "no common problem", "two models are compared on the problems that both were asked; report each by itself")
-    row = dict(first=first, second=second, problems=len(both), unpaired=len(models[first]) + len(models[second]) - 2 * len(both))
+    return both
+
+def _changes(models, chance, level):
+    "What the second of two models gained and lost: the `Change`, and it as plain data; None if there are not two."
+    if len(models) != 2: return None, None
+    both = _both(models)
+    change = change_between(*models.values(), names=tuple(models), confidence_level=1 - level, chance=chance)
     c = compare_counts(both.n_correct_1, both.n_samples_1, both.n_correct_2, both.n_samples_2, chance=chance, level=level)
-    return row | dict(gained=both.problem[c.gained].tolist(), lost=both.problem[c.lost].tolist(), p_value=c.p_value,
-                      difference=c.difference, standard_error=c.standard_error, thinned=c.thinned)
+    first, second = models
+    return change, dict(first=first, second=second, problems=len(both), unpaired=change.unpaired,
+                        gained=both.problem[c.gained].tolist(), lost=both.problem[c.lost].tolist(), p_value=c.p_value,
+                        difference=c.difference, standard_error=c.standard_error, thinned=c.thinned,
+                        beyond_chance={kind: list(change.named(kind)) for kind in ("gained", "lost")},
+                        coverage=asdict(change.coverage), crossing=asdict(change.crossing) | dict(sentence=str(change.crossing)))
 
 # %% ../nbs/14_report.ipynb #72c4165a
 ASSUMPTIONS = """Assumed: problems to come are like those logged, sampled alike; for queries, margin gamma and Algorithm 1 (outcome) or 2 (process).
@@ -314,6 +326,11 @@ def _comparison_text(row, chance):
     gained, lost = (f"{kind} {len(row[kind])} ({_some(row[kind])})" for kind in ("gained", "lost"))
     change = "not above chance before, above it now" if chance else "never solved before, solved now"
     yield f"  {gained}, {lost}: {change}, and the reverse; exact paired test: p = {row['p_value']:.3g}"
+    coverage = row["coverage"]
+    gained, lost = (f"{kind} {len(names)} ({_some(names)})" for kind, names in row["beyond_chance"].items())
+    yield f"  more than chance, problem by problem: {gained}, {lost}; by Fisher's exact test, with at most one of 20 false on average"
+    yield f"  solved with as many answers of both: {coverage['first']:.4g} before, {coverage['second']:.4g} now"
+    yield f"  {printable(row['crossing']['sentence'])}"
     yield f"  pass@1 changes by {row['difference']:+.4f}, standard error {row['standard_error']:.4f}"
     if row["thinned"]:
         yield f"  {row['thinned']} problems had more samples of one model, thinned at random (seed 0) for gained and lost"
@@ -413,11 +430,12 @@ def _model_first(table): return table[["model", *(name for name in table if name
 
 class LogReport(Report):
     """What evaluation logs say of models, with its numbers as tables: `summary`, `quantiles`, `curves`, `pass_at_k`, `groups`, `problems`, `plan`.
-    `counts` and `estimates` are what it was made from, by model."""
-    def __init__(self, counts, estimates, paragraphs, **content):
+    `counts` and `estimates` are what it was made from, by model, and `change` is the `Change` from the first of two models to the second, or None."""
+    def __init__(self, counts, estimates, change, paragraphs, **content):
         super().__init__(paragraphs, **content)
         self.counts = counts
         self.estimates = estimates
+        self.change = change
 
     @cached_property
     def summary(self):
@@ -477,10 +495,10 @@ def log_report(
     models = _by_name(models)
     estimates = _estimates(models, confidence)
     rows = {name: _model(models[name], estimates[name], eps, chance, sorted({*GROUPS, check_group(group)}), bound) for name in models}
-    comparison = _changes(models, chance, 1 - confidence)
+    change, comparison = _changes(models, chance, 1 - confidence)
     paragraphs = [_model_text(name, row, confidence) for name, row in rows.items()]
     if comparison: paragraphs.append(_comparison_text(comparison, chance))
-    return LogReport(models, estimates, paragraphs, models=rows, confidence=confidence, group=group, comparison=comparison, skipped=dict(skipped or {}))
+    return LogReport(models, estimates, change, paragraphs, models=rows, confidence=confidence, group=group, comparison=comparison, skipped=dict(skipped or {}))
 
 # %% ../nbs/14_report.ipynb #0dc6bdf7
 def target_of(

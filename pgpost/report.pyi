@@ -34,11 +34,12 @@ class Report(dict):
 
 class LogReport(Report):
     """What evaluation logs say of models, with its numbers as tables: `summary`, `quantiles`, `curves`, `pass_at_k`, `groups`, `problems`, `plan`.
-`counts` and `estimates` are what it was made from, by model."""
+`counts` and `estimates` are what it was made from, by model, and `change` is the `Change` from the first of two models to the second, or None."""
     counts: Any
     estimates: Any
+    change: Any
 
-    def __init__(self, counts, estimates, paragraphs, **content):
+    def __init__(self, counts, estimates, change, paragraphs, **content):
         ...
 
     @cached_property

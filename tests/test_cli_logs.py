@@ -80,8 +80,8 @@ def test_progress_is_shown_on_a_terminal_only(command, tmp_path):
 
 def test_files_hold_what_is_printed(real):
     out, _ = real
-    assert sorted(p.name for p in out.iterdir()) == ["counts.csv", "groups.csv", "prompts.csv", "quantile.csv", "quantile.png", "report.png"]
-    for figure in "quantile.png", "report.png": assert (out / figure).read_bytes().startswith(b"\x89PNG")
+    assert sorted(p.name for p in out.iterdir()) == ["change.csv", "change.png", "counts.csv", "groups.csv", "pass_at_k.csv", "prompts.csv", "quantile.csv", "quantile.png", "report.png"]
+    for figure in "quantile.png", "report.png", "change.png": assert (out / figure).read_bytes().startswith(b"\x89PNG")
     pd.testing.assert_frame_equal(pd.read_csv(out / "counts.csv"), pd.read_csv(MATH500))
     curves = pd.read_csv(out / "quantile.csv")
     assert list(curves) == ["model", "eps", "quantile", "low", "high", "samples", "samples_low", "samples_high"] and len(curves) == 200
@@ -98,6 +98,8 @@ def test_json_is_the_same_for_programs():
         assert q["eps"] == e.eps and q["quantile"] == pytest.approx(e["quantile"]) and q["low"] == pytest.approx(e.low) and q["high"] == pytest.approx(e.high)
     assert row["pass_at_k"]["128"] == pytest.approx(.962) and len(row["never_solved"]) == 19 and list(row["predicted_pass_at_k"]) == ["256", "512", "1024", "2048"]
     assert row["never_solved"][0]["upper_bound"] == pytest.approx(1 - .1**(1 / 128))
+    beyond, crossing = report["comparison"]["beyond_chance"], report["comparison"]["crossing"]
+    assert (len(beyond["gained"]), len(beyond["lost"])) == (313, 23) and 7 < crossing["low"] < crossing["k"] < crossing["high"] < 33 and crossing["ahead"] == "simplerl"
     assert len(report["comparison"]["lost"]) == 19 and report["skipped"] == {}
 
 

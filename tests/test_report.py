@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from pgpost.change import change_between
 from pgpost.cli import main
 from pgpost.counts import quantile_from_counts
 from pgpost.evallog import LogError, read_logs
@@ -43,11 +44,20 @@ def test_missing_answers_and_models_in_a_table():
     assert list(log_report(both).counts) == ["x", "y"] and log_report(both)["comparison"]["gained"] == []
 
 
+def test_two_models_have_a_change(report):
+    change = change_between(*report.counts.values(), names=("base", "simplerl"))
+    pd.testing.assert_frame_equal(report.change.problems, change.problems)
+    assert report["comparison"]["beyond_chance"] == {kind: change.named(kind) for kind in ("gained", "lost")}
+    assert str(change.crossing) in str(report) and "more than chance, problem by problem: gained 313 (242, " in str(report)
+    assert log_report(report.counts["base"]).change is None
+
+
 @pytest.mark.parametrize("answers, message", [
     ([[0, 2]], "verdicts of 0 and 1 are wanted, NaN where an answer is missing, got 2"),
     ([0, 1], r"must have shape \(problems, samples\), got \(2,\)"),
     ([[0, 1], [np.nan, np.nan]], "every problem needs an answer, 1 has none"),
     (pd.DataFrame(dict(problem=["a"], correct=[.5])), "verdicts of 0 and 1 are wanted"),
+    (pd.DataFrame(dict(problem=["a", "b", "a"], n_correct=1, n_samples=2)), "a row for each problem is wanted, 'a' has two"),
     (([3], [2]), "0 <= n_correct <= n_samples"),
 ])
 def test_bad_answers(answers, message):

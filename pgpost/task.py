@@ -385,17 +385,19 @@ def independent_tokens(
 # %% ../nbs/04_task.ipynb #a39be10a
 def prescribed_policy(
     task: Task,  # coherent or independent tokens
-    log_likelihood,  # log q(y*|x) for the contexts e_1 .. e_M, negative, nats, shape (M,)
+    log_likelihood,  # log q(y*|x) for the contexts e_1 .. e_M, negative, nats, shape (M,); or of each independent token, shape (M, N)
 ) -> LinearPolicy:
-    "A policy whose likelihoods of the correct responses are as prescribed, each token of a response being equally likely."
+    "A policy whose likelihoods of the correct responses are as prescribed, each token being equally likely unless tokens are prescribed."
     if not isinstance(task.encoder, (ContextOnly, Position)):
         raise ValueError(f"likelihoods can be prescribed on coherent and independent tokens only, not on {task.encoder}")
-    M, k = task.encoder.d, task.encoder.k
-    log_p = np.asarray(log_likelihood, dtype=float) / task.N
-    if log_p.shape != (M,) or not (np.isfinite(log_p) & (log_p < 0)).all():
-        raise ValueError(f"log_likelihood must hold {M} negative finite numbers")
+    M, k, N = task.encoder.d, task.encoder.k, task.N
+    log_p = np.asarray(log_likelihood, dtype=float)
+    if log_p.shape not in ((M,), (M, N)) or not (np.isfinite(log_p) & (log_p < 0)).all():
+        raise ValueError(f"log_likelihood must hold {M} negative finite numbers, or {M} x {N} for tokens")
+    if log_p.ndim == 2 and not isinstance(task.encoder, Position): raise ValueError("tokens that share their weights cannot have likelihoods of their own")
+    log_p = log_p.T if log_p.ndim == 2 else log_p / N
     lead = log_p - np.log(-np.expm1(log_p)) + np.log(k - 1)  # logit of the correct token, those of the others being 0
-    return LinearPolicy(task.encoder, (task.W.reshape(-1, M, k) * lead[:, None]).reshape(task.W.shape))
+    return LinearPolicy(task.encoder, (task.W.reshape(-1, M, k) * lead[..., None]).reshape(task.W.shape))
 
 # %% ../nbs/04_task.ipynb #e7aeeaaf
 def _leads(h, token, k):

@@ -2,7 +2,7 @@
 # mypy: disable-error-code=misc
 """Figures, drawn from tidy tables only"""
 from contextlib import contextmanager
-__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_quantiles', 'draw_change']
+__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_quantiles', 'draw_change', 'draw_report']
 PALETTE: dict
 SERIES: list
 
@@ -25,6 +25,9 @@ def draw_quantiles(table, floor):
 
 def draw_change(curves, crossing):
     """pass@k of a base and a trained model against k, with the number of samples at which they cross."""
+
+def draw_report(report):
+    """Likelihood quantile with its band, share of informative groups with its interval, and pass@k, of each model."""
 
 def __getattr__(name):
     ...

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONCENTRATION', 'count_warnings', 'CountQuantile', 'quantile_from_counts', 'above_chance', 'Comparison',
-           'compare_counts', 'step_likelihood']
+           'compare_counts']
 
 # %% ../nbs/09e_counts.ipynb #a439b5f0
 from dataclasses import dataclass
@@ -238,21 +238,6 @@ def compare_counts(
     p_value = binomtest(int(gained.sum()), discordant).pvalue if discordant else 1.
     error = change.std(ddof=1) / np.sqrt(len(change)) if len(change) > 1 else np.nan
     return Comparison(gained, lost, float(p_value), float(change.mean()), float(error), int((n1 != n2).sum()))
-
-# %% ../nbs/09e_counts.ipynb #fa1d9256
-def step_likelihood(
-    verdicts,  # for each sampled answer to one problem, the verdicts 0 or 1 on its steps, in order
-) -> np.ndarray:  # estimated likelihood of each step after correct ones, up to the first that no sample gets past
-    "Share of the samples that are right at each step, among those that are right up to it."
-    if not len(verdicts) or not all(len(v) and set(v) <= {0, 1} for v in verdicts):
-        raise ValueError("at least one sample is wanted, each with at least one step, judged 0 or 1")
-    verified = [int(np.cumprod(v).sum()) for v in verdicts]  # steps before the first mistake
-    shares = []
-    for i in range(max(map(len, verdicts))):
-        right = [L > i for L, v in zip(verified, verdicts) if L >= i and len(v) > i]
-        if not right: break
-        shares.append(np.mean(right))
-    return np.array(shares)
 
 # %% ../nbs/09e_counts.ipynb #2eafdd1c
 forget_patched(globals())

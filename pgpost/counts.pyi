@@ -3,7 +3,7 @@
 """Counts of correct answers as an object: the likelihood quantile of a model, what speaks against its counts, and two models compared"""
 from dataclasses import dataclass
 import numpy as np
-__all__ = ['CONCENTRATION', 'count_warnings', 'CountQuantile', 'quantile_from_counts', 'above_chance', 'Comparison', 'compare_counts', 'step_likelihood']
+__all__ = ['CONCENTRATION', 'count_warnings', 'CountQuantile', 'quantile_from_counts', 'above_chance', 'Comparison', 'compare_counts']
 CONCENTRATION = 0.2
 
 def count_warnings(n_correct, n_samples) -> list:
@@ -76,6 +76,3 @@ class Comparison:
 
 def compare_counts(first_correct, first_samples, second_correct, second_samples, rng=0, chance=0.0, level=0.05) -> Comparison:
     """Problems gained and lost, with McNemar's exact test, and the paired difference of pass@1."""
-
-def step_likelihood(verdicts) -> np.ndarray:
-    """Share of the samples that are right at each step, among those that are right up to it."""

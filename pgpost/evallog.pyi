@@ -15,4 +15,5 @@ def read_logs(paths, labels=None, progress=False, skipped=None, **options) -> di
 see `pgpost.counts.count_warnings`."""
 
 def read_steps(path, skipped=None, progress=False):
-    """`DataFrame` with a row for each problem: length (tokens or steps), log_likelihood, least_log_likelihood, in nats."""
+    """`DataFrame` with a row for each problem: length (tokens or steps), unknown (how many of them), log_likelihood and least_log_likelihood in nats,
+draws (sum of 1/q) with limits draws_low and draws_high, as of `pgpost.steps.steps_of`; `attrs["exact"]` says whether they come from log-probabilities."""

@@ -83,7 +83,7 @@ def pass_at_k(
 
 # %% ../nbs/09_quantile.ipynb #a7511f15
 _MOVED = dict.fromkeys(["ESTIMATES"], "estimate") | dict.fromkeys(
-    ["CONCENTRATION", "Comparison", "CountQuantile", "above_chance", "compare_counts", "count_warnings", "quantile_from_counts", "step_likelihood"], "counts")
+    ["CONCENTRATION", "Comparison", "CountQuantile", "above_chance", "compare_counts", "count_warnings", "quantile_from_counts"], "counts") | {"step_likelihood": "steps"}
 
 def __getattr__(name):
     if name not in _MOVED: raise AttributeError(f"module 'pgpost.quantile' has no attribute {name!r}")

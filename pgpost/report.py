@@ -182,11 +182,16 @@ def _outcome_budget(result, eps, target, chance):
                 at_resolution=_price(result, eps, target, resolution) if reading["below_resolution"] else None)
 
 # %% ../nbs/14_report.ipynb #c8069e02
+def _draws(draws, eps):
+    "Draws that are enough to build a solution on all but a fraction eps of the problems."
+    return float(np.exp(-likelihood_quantile(-np.log(draws), eps)))
+
 def _process_budget(steps, eps, target):
-    "Draws a step and total queries for process rewards."
+    "Draws of a solution and of a step, and total queries, for process rewards; NaN and infinite where they are unknown."
     N = float(steps.length.mean())
-    q = float(np.exp(likelihood_quantile(steps.least_log_likelihood, eps)))
-    return dict(problems=len(steps), length=N, quantile=q, samples=math.ceil(1 / q) if q else math.inf,
+    q = float(np.exp(likelihood_quantile(steps.least_log_likelihood.fillna(-np.inf), eps)))
+    return dict(problems=len(steps), unknown=int((steps.unknown > 0).sum()), length=N, quantile=q or math.nan, samples=math.ceil(1 / q) if q else math.inf,
+                draws=_draws(steps.draws.fillna(np.inf), eps), draws_low=_draws(steps.draws_low, eps), draws_high=_draws(steps.draws_high, eps),
                 queries=float(leading_queries(eps, target, q, N)), estimated=not steps.attrs["exact"])
 
 # %% ../nbs/14_report.ipynb #62603126
@@ -367,10 +372,15 @@ def _outcome_text(o, problems):
 
 def _process_text(p):
     "The budget of process rewards."
-    how = "estimated by counting verdicts, without a band" if p["estimated"] else "from log-probabilities"
-    yield (f"  process rewards: token-level quantile {p['quantile']:.3g} {how}, {_samples(p['samples'])} samples a step, "
-           f"{p['length']:.4g} steps on average")
-    yield f"    queries to the target error: {_samples(p['queries'])} / gamma^2"
+    how = "from verdicts" if p["estimated"] else "from log-probabilities"
+    known = p["draws"] < math.inf
+    least = f"{_samples(p['draws'])} draws" if known else f"an unknown number of draws, at least {_samples(p['draws_low'])},"
+    limits = f" (limits {_samples(p['draws_low'])} to {_samples(p['draws_high'])})" if p["estimated"] and known else ""
+    yield f"  process rewards, {how}: {least}{limits} for a solution of {p['length']:.4g} steps on average"
+    if known: yield (f"    the steps over the token-level quantile {p['quantile']:.3g} are {_samples(p['length'] / p['quantile'])}; "
+                     f"queries to the target error: {_samples(p['queries'])} / gamma^2")
+    if p["unknown"]: yield (f"    unknown: {p['unknown']} of {p['problems']} problems have a step that too few answers reached, or got past, "
+                            "to tell its likelihood within a factor of ten")
 
 def _hours(number): return "" if number is None else f", {_samples(number)} GPU hours"
 

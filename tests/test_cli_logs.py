@@ -17,6 +17,7 @@ from logs import LOGS, write
 from pgpost.bounds import leading_queries
 from pgpost.groups import best_group, group_table, informative_share, problem_table
 from pgpost.cli import main
+from pgpost.steps import steps_of
 from processes import run
 
 PGPOST = Path(sys.executable).with_name("pgpost")
@@ -147,8 +148,10 @@ def test_budget_for_both_rewards(tmp_path):
     assert outcome["queries"] == pytest.approx(leading_queries(.1, .3, outcome["quantile"])) and outcome["queries_high"] > outcome["queries"] > outcome["queries_low"]
     assert report["models"]["simplerl"]["outcome"]["queries_high"] is None  # no bound
     assert 1 <= outcome["first_success"] <= outcome["samples"] == 19
-    (tmp_path / "steps.jsonl").write_text('{"problem": 1, "steps": [1, 1]}\n{"problem": 1, "steps": [1, 0]}\n')
-    assert "token-level quantile 0.5 estimated by counting verdicts" in pgpost("budget", MATH500, "--eps", .1, "--steps", tmp_path / "steps.jsonl").stdout
+    assert process["draws"] == pytest.approx(np.sort(np.exp(-tokens).sum(axis=1))[-5]) == process["draws_low"] and process["unknown"] == 0
+    (tmp_path / "steps.jsonl").write_text('{"problem": 1, "steps": [1, 1]}\n{"problem": 1, "steps": [1, 0]}\n' * 8)
+    limits = steps_of([[1, 1], [1, 0]] * 8)
+    assert f"process rewards, from verdicts: 3 draws (limits {limits['draws_low']:.3g} to {limits['draws_high']:.3g})" in pgpost("budget", MATH500, "--eps", .1, "--steps", tmp_path / "steps.jsonl").stdout
 
 
 @pytest.mark.parametrize("args, message", [

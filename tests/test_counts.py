@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
-from pgpost.counts import _pass_limits, above_chance, compare_counts, count_warnings, quantile_from_counts, step_likelihood
+from pgpost.counts import _pass_limits, above_chance, compare_counts, count_warnings, quantile_from_counts
 from pgpost.quantile import pass_at_k
 from scipy.stats import beta, binom
 
@@ -158,13 +158,6 @@ def test_thinning_makes_the_comparison_fair():
     result = compare_counts(c4, 4, c64, 64, rng=1)
     assert result.thinned == 2000 and result.p_value > .001
     assert ((c64 > 0) & (c4 == 0)).sum() > 10 * ((c64 == 0) & (c4 > 0)).sum()
-
-
-def test_step_likelihoods_multiply_to_the_success_rate():
-    rng = np.random.default_rng(0)
-    verdicts = (rng.random((50, 4)) < [.9, .8, .9, .95]).tolist()
-    assert np.prod(step_likelihood(verdicts)) == pytest.approx(np.mean([all(v) for v in verdicts]))
-    assert step_likelihood([[1], [1, 1]]).tolist() == [1, 1]  # an answer that ends is not one that fails
 
 
 def test_above_chance_keeps_its_level():

@@ -13,8 +13,8 @@ import numpy as np
 from fastcore.basics import patch
 from .band import cdf_band, quantile_band
 from .core import forget_patched
-from .estimate import ESTIMATES, mixture
-from .quantile import check_counts, likelihood_quantile, pass_at_k
+from .estimate import anchored_pass_at, estimate_from_counts, smooth
+from .quantile import check_counts
 
 # %% ../nbs/09e_counts.ipynb #99b18416
 def _groups_left_out(c, n):
@@ -22,8 +22,8 @@ def _groups_left_out(c, n):
     many = n >= 4
     c, n = c[many], n[many]
     if len(c) < 20 or ((c == 0) | (c == n)).any(): return
-    a, weight = mixture(c, n, iterations=50, gap=0)
-    expected = sum(weight @ ((1 - a)**m + a**m) for m in n)
+    F = smooth(c, n)
+    expected = sum(F.weight @ ((1 - F.likelihood)**m + F.likelihood**m) for m in n)
     if expected < 1: return
     yield (f"none of {len(c)} problems has only right or only wrong answers, where counts like these come with about {expected:.2g} such problems: "
            "groups without both outcomes may have been left out, or problems of medium difficulty picked, and for all the others nothing is said")
@@ -84,8 +84,8 @@ def _few(c, n):
     "A sentence if there are at most three samples of a problem."
     most = int(n.max())
     if most > 3: return
-    a, weight = mixture(c, n, iterations=50, gap=0)
-    limits = ", ".join("pass@{} from {:.2f} to {:.2f}".format(m, *_pass_limits(a, weight, most, m)) for m in (2 * most, 16 * most))
+    F = smooth(c, n)
+    limits = ", ".join("pass@{} from {:.2f} to {:.2f}".format(m, *_pass_limits(F.likelihood, F.weight, most, m)) for m in (2 * most, 16 * most))
     told = f"{most} samples a problem tell {most} moments of the likelihood" if most > 1 else \
         "one sample a problem tells the mean likelihood and nothing of its spread"
     yield f"{told}: however many problems there are, this leaves open {limits}, and the likelihood quantile within its band"
@@ -107,8 +107,17 @@ class CountQuantile:
     n_correct: np.ndarray  # correct answers of each problem, shape (J,)
     n_samples: np.ndarray  # sampled answers of each problem, shape (J,)
     confidence_level: float  # of the band
-    likelihood: np.ndarray  # grid of likelihoods, increasing
-    weight: np.ndarray  # estimated share of the problems at each
+    estimate: object  # of the likelihoods, with `cdf`, `quantile` and `pass_at`: see `pgpost.estimate`
+
+    @property
+    def likelihood(self):
+        "Likelihoods of the estimate, increasing."
+        return self.estimate.likelihood
+
+    @property
+    def weight(self):
+        "Estimated share of the problems at each of them."
+        return self.estimate.weight
 
     @property
     def resolution(self):
@@ -117,7 +126,7 @@ class CountQuantile:
 
     def quantiles(self, eps):
         "Q(eps) of the estimate: likelihoods, shape of `eps`."
-        with np.errstate(divide="ignore"): return np.exp(likelihood_quantile(np.log(self.likelihood), eps, self.weight))
+        return self.estimate.quantile(eps)
 
     def confidence_interval(self, eps):
         "Lower and upper limits of Q(eps), shape of `eps` each: a band for the whole curve, distribution-free."
@@ -140,14 +149,11 @@ class CountQuantile:
 
     def cdf(self, a):
         "Estimated share of problems with a likelihood of at most `a`, shape of `a`."
-        return np.append(0., np.cumsum(self.weight))[np.searchsorted(self.likelihood, a, side="right")].clip(0, 1)
+        return self.estimate.cdf(a)
 
     def pass_at(self, m):
         "Probability of a success among m samples, mean over problems: unbiased up to the least `n_samples`, then with what the estimate adds."
-        if np.ndim(m): return np.array([self.pass_at(one) for one in m])
-        n = self.n_samples.min()
-        known = pass_at_k(self.n_correct, self.n_samples, min(m, n)).mean()
-        return min(1., known + self.weight @ ((1 - self.likelihood)**min(m, n) - (1 - self.likelihood)**m))
+        return anchored_pass_at(self.estimate, self.n_correct, self.n_samples, m)
 
     def first_success(self, m):
         "Samples of a problem until its first success, at most `m`: mean over problems of the estimate."
@@ -181,20 +187,13 @@ def quantile_from_counts(
     n_correct,  # correct answers of each problem, shape (J,)
     n_samples,  # sampled answers of each problem: a number, or shape (J,)
     confidence_level=.95,  # of the band for the whole curve
-    estimate="smooth",  # of the distribution of the likelihood: one of `ESTIMATES`
+    estimate="average",  # of the likelihoods: one of `pgpost.estimate.ESTIMATES`
 ) -> CountQuantile:
     "Likelihood quantile of a model from how many of its sampled answers were correct."
     c, n = check_counts(n_correct, n_samples)
-    if c.ndim != 1: raise ValueError(f"n_correct must have shape (J,), got {c.shape}")
     if not 0 < confidence_level < 1:
         raise ValueError(f"confidence_level must lie strictly between 0 and 1, got {confidence_level}")
-    if estimate == "plug-in":
-        a, number = np.unique(c / n, return_counts=True)
-        weight = number / len(c)
-    elif estimate == "smooth": a, weight = mixture(c, n, iterations=50, gap=0)
-    elif estimate == "npmle": a, weight = mixture(c, n, iterations=100_000, gap=.01)
-    else: raise ValueError(f"estimate must be one of {', '.join(ESTIMATES)}, got {estimate!r}")
-    return CountQuantile(c, n, confidence_level, a, weight)
+    return CountQuantile(c, n, confidence_level, estimate_from_counts(c, n, estimate))
 
 # %% ../nbs/09e_counts.ipynb #d325a49e
 def above_chance(

@@ -15,8 +15,15 @@ class CountQuantile:
     n_correct: np.ndarray
     n_samples: np.ndarray
     confidence_level: float
-    likelihood: np.ndarray
-    weight: np.ndarray
+    estimate: object
+
+    @property
+    def likelihood(self):
+        """Likelihoods of the estimate, increasing."""
+
+    @property
+    def weight(self):
+        """Estimated share of the problems at each of them."""
 
     @property
     def resolution(self):
@@ -51,7 +58,7 @@ class CountQuantile:
     def plot(self, ax, **kwargs):
         """Draw the quantile with its band on matplotlib axes, on a logarithmic scale that ends at a tenth of the resolution."""
 
-def quantile_from_counts(n_correct, n_samples, confidence_level=0.95, estimate='smooth') -> CountQuantile:
+def quantile_from_counts(n_correct, n_samples, confidence_level=0.95, estimate='average') -> CountQuantile:
     """Likelihood quantile of a model from how many of its sampled answers were correct."""
 
 def above_chance(n_correct, n_samples, chance=0.0, level=0.05) -> np.ndarray:

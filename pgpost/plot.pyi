@@ -2,7 +2,7 @@
 # mypy: disable-error-code=misc
 """Figures, drawn from tidy tables only"""
 from contextlib import contextmanager
-__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_quantiles']
+__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_quantiles', 'draw_trace']
 PALETTE: dict
 SERIES: list
 
@@ -22,6 +22,9 @@ def draw_claims(claims, results, points):
 
 def draw_quantiles(table, floor):
     """Likelihood quantiles with their bands, and the distribution functions that they invert."""
+
+def draw_trace(steps, quantiles, curves):
+    """A run of training: informative groups, likelihood quantiles, and problems whose support was lost, against the step."""
 
 def __getattr__(name):
     ...

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_scores', 'draw_quantiles',
-           'draw_change', 'draw_report']
+           'draw_trace', 'draw_change', 'draw_report']
 
 # %% ../nbs/20_plot.ipynb #3bf61035
 from contextlib import contextmanager
@@ -233,6 +233,55 @@ def draw_quantiles(
         right.set(title="Distribution function", xlabel="likelihood of a correct answer", xlim=(0, 1),
                   ylabel="share of problems", ylim=(0, 1))
         left.legend(loc="lower right")
+    return fig
+
+# %% ../nbs/20_plot.ipynb #4572d614
+def _with_interval(ax, table, value, low, high, color, label):
+    "A line with its band."
+    ax.plot(table.step, table[value], color=color, marker=".", label=label)
+    ax.fill_between(table.step, table[low], table[high], color=color, alpha=.2, lw=0)
+
+def _draw_shares(ax, steps):
+    "pass@1 and the share of informative groups."
+    ax.plot(steps.step, steps.pass_at_1, color=PALETTE["base"], marker=".", label="pass@1")
+    _with_interval(ax, steps, "informative", "informative_low", "informative_high", SERIES[0], f"informative groups of {steps.group.iloc[0]}")
+    ax.set(title="What training sees", ylabel="share", ylim=(0, 1.02))
+    ax.legend()
+
+def _draw_tails(ax, quantiles, floor):
+    "Likelihood quantiles against the step."
+    for (eps, table), color in zip(quantiles.groupby("eps"), SERIES):
+        drawn = table.assign(**table[["quantile", "low", "high"]].clip(lower=floor))
+        _with_interval(ax, drawn, "quantile", "low", "high", color, f"{eps:g}")
+    ax.set(title="Likelihood quantile", ylabel="likelihood of a correct answer", yscale="log", ylim=(floor, 1.3))
+    ax.legend(title=r"left out, $\varepsilon$")
+
+def _draw_curves(ax, curves, floor):
+    "The likelihood quantile of some steps."
+    names = sorted(curves.step.unique())
+    for step, color in zip(names, sns.color_palette("crest", len(names))):
+        curve = curves[curves.step == step]
+        ax.plot(curve.eps, curve["quantile"].clip(lower=floor), color=color, label=f"{step:,d}")
+    ax.set(title="Likelihood quantile by step", xlabel=r"share of problems left out, $\varepsilon$", xlim=(0, 1),
+           ylabel="likelihood of a correct answer", yscale="log", ylim=(floor, 1.3))
+    ax.legend(title="step")
+
+# %% ../nbs/20_plot.ipynb #18851e2b
+def draw_trace(
+    steps,  # table of a `TraceReport`, or `steps.csv`
+    quantiles,  # likewise
+    curves,  # likewise
+):  # a matplotlib `Figure`
+    "A run of training: informative groups, likelihood quantiles, and problems whose support was lost, against the step."
+    floor = steps.resolution.min() / 10
+    with theme():
+        fig, axes = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained")
+        _draw_shares(axes[0, 0], steps)
+        _draw_tails(axes[0, 1], quantiles, floor)
+        _draw_curves(axes[1, 0], curves, floor)
+        axes[1, 1].plot(steps.step, steps.lost, color=PALETTE["process"], marker=".", drawstyle="steps-post")
+        axes[1, 1].set(title="Support lost", ylabel="problems not solved any more", ylim=(0, max(steps.lost.max() * 1.1, 1)))
+        for ax in axes[0, 0], axes[0, 1], axes[1, 1]: ax.set(xlabel="step of training")
     return fig
 
 # %% ../nbs/20_plot.ipynb #ch000003

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['PASS_AT', 'AVERAGE', 'ENDED', 'VERDICT', 'NEMO', 'PROMPTFOO_ERROR', 'COLUMNS', 'MOST_SAMPLES', 'LETTERS', 'FORMATS',
            'TEXTS', 'NOTES', 'RIGHT', 'Format', 'lookup', 'require', 'estimate_of', 'known_formats', 'recognize',
-           'format_of', 'pass_at', 'correct_from_pass_at', 'Verdicts', 'problem_of', 'model_of', 'Texts', 'first_names']
+           'format_of', 'by_step', 'pass_at', 'correct_from_pass_at', 'Verdicts', 'problem_of', 'model_of', 'Texts',
+           'first_names']
 
 # %% ../nbs/12_verdict.ipynb #dd000005
 import hashlib
@@ -14,7 +15,7 @@ import math
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
 from math import comb
@@ -43,6 +44,8 @@ class Format:
     guessed: tuple = ()  # names of verdicts on a choice
     model: str = None  # field that names the model, or the step of its training
     models: bool = False  # whether a log may hold several models
+    step: str = "step|global_step"  # field with the step of training at which an answer was given, where there is one
+    across: tuple = None  # fields that name the problem at all steps, where `key` names it at one
     alone: bool = False  # whether a log holds one problem, so that a folder of them is one model's
     hint: str = ""  # what helps where a field is missing
     file: str = ""  # names of its files, for the table of formats
@@ -323,18 +326,20 @@ FORMATS = {
         asked=("question|problem|prompt|input", "gt", "answer"), answers="code|pred",
         file="*_seed*.jsonl", watch="sets repeated under new idx (aime24x8) are put together"),
     "verl": Format(
-        "verl", ("input", "output", "score"), ("uid|input",), "acc|score", asked=("input", "gts"), model="step",
+        "verl", ("input", "output", "score"), ("uid|input",), "acc|score", asked=("input", "gts"), model="step", across=("input",),
         file="STEP.jsonl in rollout_data_dir or validation_data_dir", watch="score may be shaped (--threshold); a file is a step, see `pgpost trace`"),
     "trl": Format(
-        "TRL", ("step", "prompt", "completion"), ("step", "prompt"), partial=True,
+        "TRL", ("step", "prompt", "completion"), ("step", "prompt"), partial=True, across=("prompt",),
         file="completions_STEP.parquet", verdict="a reward, named with --correct", watch="a file is a step, see `pgpost trace`"),
     "verifiers": Format(
         "verifiers", ("example_id|id", "prompt", "completion", "reward"), ("example_id|id",), "reward", pick=_rollout, asked=("prompt", "answer"),
         file="results.jsonl, version 0.1", verdict="reward",
         watch="reward may be shaped (--threshold) or a sum of several: --correct NAME; errors are no answers: --errors-wrong"),
     "verifiers-traces": Format(
-        "verifiers traces", ("env", "task", "traces"), ("task.data.id|task.key|task.hash|task.data.idx",), pick=_episode, asked=("task.data.prompt", "task.data.answer"),
-        file="traces.jsonl, from version 0.2 on, and of prime-rl", verdict="a reward in traces[].rewards", watch="a reward may be shaped (--threshold); of several one: --correct NAME"),
+        "verifiers traces", ("env", "task", "traces"), ("task.data.id|task.key|task.hash|task.data.idx",), pick=_episode,
+        asked=("task.data.prompt", "task.data.answer"), step="run.work.step",
+        file="traces.jsonl, from version 0.2 on, and of prime-rl", verdict="a reward in traces[].rewards",
+        watch="a reward may be shaped (--threshold); of several one: --correct NAME"),
     "nemo-skills": Format(
         "NeMo-Skills", ("generation", "|".join(NEMO)), ("id|problem",), pick=_nemo, once=(), asked=("problem", "expected_answer"),
         file="output-rs*.jsonl", verdict=" or ".join(NEMO), watch="a file is a seed: name the folder, or give all files one --label"),
@@ -422,7 +427,15 @@ def format_of(
     elif len(found) > 1: raise LogError(None, "format not recognized", f"it may be {' or '.join(found)}; name it with --format")
     else: (form,) = found.values()
     if correct or form.correct or form.pick or form.count: return form
-    raise LogError(None, "verdict not named", f"{form.tool} keeps it in a field of its user's choice: name it with --correct")
+    others = _names([field for field in record if field not in form.needs])
+    raise LogError(None, "verdict not named", f"{form.tool} keeps it in a field of its user's choice: name it with --correct; there are {others}")
+
+# %% ../nbs/12_verdict.ipynb #d9075c15
+def by_step(
+    form: Format,
+) -> Format:
+    "The format with the steps of training in the place of models, and with names of problems that hold at all of them."
+    return replace(form, model=form.step, models=True, key=form.across or form.key)
 
 # %% ../nbs/12_verdict.ipynb #d58f2936
 def _as_number(value, form, text=False):
@@ -491,7 +504,8 @@ def _estimated(name, value, answers):
 # %% ../nbs/12_verdict.ipynb #f0000209
 def _judged(value, form, threshold=None, text=False):
     "Correct answers and answers of which a verdict, or a list of verdicts, speaks."
-    if isinstance(value, dict): raise LogError(None, "not a verdict", "0, 1 or a boolean is wanted, got a dict; `.*` at the end of its name takes all of its entries")
+    if isinstance(value, dict):
+        raise LogError(None, "not a verdict", "0, 1 or a boolean is wanted, got a dict; `.*` at the end of its name takes all of its entries")
     values = value if isinstance(value, list) else [value]
     if not values: raise LogError(None, "not a verdict", "a list with at least one verdict is wanted, got an empty one")
     return sum(_is_correct(v, form, threshold, text) for v in values), len(values)
@@ -557,7 +571,8 @@ class Verdicts:
         errors_wrong=False,  # whether samples that ended in an error or at a limit are wrong
         text=False,  # whether numbers are given as texts
     ):
-        if samples is not None and threshold is not None: raise ValueError("threshold is for verdicts on single answers, samples for counts of them: one of both is wanted")
+        if samples is not None and threshold is not None:
+            raise ValueError("threshold is for verdicts on single answers, samples for counts of them: one of both is wanted")
         self.form = form
         self.correct = correct or form.correct
         self.threshold = threshold

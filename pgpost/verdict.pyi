@@ -4,7 +4,7 @@
 from typing import Any
 from dataclasses import dataclass
 from typing import Callable
-__all__ = ['PASS_AT', 'AVERAGE', 'ENDED', 'VERDICT', 'NEMO', 'PROMPTFOO_ERROR', 'COLUMNS', 'MOST_SAMPLES', 'LETTERS', 'FORMATS', 'TEXTS', 'NOTES', 'RIGHT', 'Format', 'lookup', 'require', 'estimate_of', 'known_formats', 'recognize', 'format_of', 'pass_at', 'correct_from_pass_at', 'Verdicts', 'problem_of', 'model_of', 'Texts', 'first_names']
+__all__ = ['PASS_AT', 'AVERAGE', 'ENDED', 'VERDICT', 'NEMO', 'PROMPTFOO_ERROR', 'COLUMNS', 'MOST_SAMPLES', 'LETTERS', 'FORMATS', 'TEXTS', 'NOTES', 'RIGHT', 'Format', 'lookup', 'require', 'estimate_of', 'known_formats', 'recognize', 'format_of', 'by_step', 'pass_at', 'correct_from_pass_at', 'Verdicts', 'problem_of', 'model_of', 'Texts', 'first_names']
 
 @dataclass(frozen=True)
 class Format:
@@ -26,6 +26,8 @@ class Format:
     guessed: tuple = ()
     model: str | None = None
     models: bool = False
+    step: str = 'step|global_step'
+    across: tuple | None = None
     alone: bool = False
     hint: str = ''
     file: str = ''
@@ -60,6 +62,9 @@ def recognize(record: dict) -> dict:
 
 def format_of(record: dict, name='auto', key=None, correct=None) -> Format:
     """The format of a log. Raises a `LogError` if it is not known."""
+
+def by_step(form: Format) -> Format:
+    """The format with the steps of training in the place of models, and with names of problems that hold at all of them."""
 
 def pass_at(k, n, c):
     """The unbiased estimate of pass@k."""

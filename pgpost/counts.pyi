@@ -3,7 +3,7 @@
 """Counts of correct answers as an object: the likelihood quantile of a model, what speaks against its counts, and two models compared"""
 from dataclasses import dataclass
 import numpy as np
-__all__ = ['CONCENTRATION', 'count_warnings', 'CountQuantile', 'quantile_from_counts', 'above_chance', 'Comparison', 'compare_counts', 'step_likelihood']
+__all__ = ['CONCENTRATION', 'count_warnings', 'CountQuantile', 'quantile_from_counts', 'above_chance', 'Comparison', 'compare_counts']
 CONCENTRATION = 0.2
 
 def count_warnings(n_correct, n_samples) -> list:
@@ -15,9 +15,16 @@ class CountQuantile:
     n_correct: np.ndarray
     n_samples: np.ndarray
     confidence_level: float
-    likelihood: np.ndarray
-    weight: np.ndarray
+    estimate: object
     band: str = 'sharp'
+
+    @property
+    def likelihood(self):
+        """Likelihoods of the estimate, increasing."""
+
+    @property
+    def weight(self):
+        """Estimated share of the problems at each of them."""
 
     @property
     def resolution(self):
@@ -62,7 +69,7 @@ At `a` = 0 it is the share of problems that no number of samples would solve."""
     def plot(self, ax, **kwargs):
         """Draw the quantile with its band on matplotlib axes, on a logarithmic scale that ends at a tenth of the resolution."""
 
-def quantile_from_counts(n_correct, n_samples, confidence_level=0.95, estimate='smooth', band=None) -> CountQuantile:
+def quantile_from_counts(n_correct, n_samples, confidence_level=0.95, estimate='average', band=None) -> CountQuantile:
     """Likelihood quantile of a model from how many of its sampled answers were correct."""
 
 def above_chance(n_correct, n_samples, chance=0.0, level=0.05) -> np.ndarray:
@@ -80,6 +87,3 @@ class Comparison:
 
 def compare_counts(first_correct, first_samples, second_correct, second_samples, rng=0, chance=0.0, level=0.05) -> Comparison:
     """Problems gained and lost, with McNemar's exact test, and the paired difference of pass@1."""
-
-def step_likelihood(verdicts) -> np.ndarray:
-    """Share of the samples that are right at each step, among those that are right up to it."""

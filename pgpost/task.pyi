@@ -71,7 +71,7 @@ def independent_tokens(M: int, k: int, N: int, p=None, rng=None) -> Task:
     """M one-hot contexts with N independent correct tokens each: margin sqrt(k / ((k - 1) M N))."""
 
 def prescribed_policy(task: Task, log_likelihood) -> LinearPolicy:
-    """A policy whose likelihoods of the correct responses are as prescribed, each token of a response being equally likely."""
+    """A policy whose likelihoods of the correct responses are as prescribed, each token being equally likely unless tokens are prescribed."""
 
 def max_margin(task: Task, x) -> float:
     """The largest margin that any weights have on the correct responses to contexts, for features of norm at most 1."""

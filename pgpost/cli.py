@@ -354,37 +354,46 @@ def _groups():
     names = {claim.group: f"{claim.group.replace(',', '').replace(' ', '-').lower()}.png" for claim in CLAIMS}
     return {name: [claim for claim in CLAIMS if claim.group == group] for group, name in names.items()}
 
+def _verdict(results) -> dict:
+    "What the table comes to, in numbers."
+    from pgpost.theorem import chi_square
+    counts = results.verdict.value_counts().to_dict()
+    return chi_square(results) | {verdict: counts.get(verdict, 0) for verdict in ("equal", "different", "reached", "not reached", "between", "outside")}
+
 def _theorem_results(results, points, start, quick):
-    "The tables, and a figure for each group of claims."
-    draw = _drawing().draw_claims
+    "The tables, a figure for each group of claims, and one of all z."
+    plot = _drawing()
     return {"theorems.csv": results,
             "points.csv": points,
-            "run.json": _record("theorems", start, quick=quick, hold=int(results.holds.sum()), claims=len(results)),
-            **{name: draw(claims, results, points) for name, claims in _groups().items()}}
+            "run.json": _record("theorems", start, quick=quick, claims=results.claim.nunique(), **_verdict(results)),
+            "scores.png": plot.draw_scores(results),
+            **{name: plot.draw_claims(claims, points) for name, claims in _groups().items()}}
 
 # %% ../nbs/21_cli.ipynb #d3ca1d24
 @commands.command()
 @_out("theorems")
-@_option("--quick", is_flag=True, help="five points and 20 replicates for each claim: about two minutes on two cores instead of five")
+@_option("--quick", is_flag=True, help="two sizes and 64 replicates for each claim: about 20 seconds on two cores instead of 90")
 @_option("--any-code", is_flag=True, help="also take runs in DIR that other code, or another version of pgpost, computed")
 def theorems(out, quick, any_code):
-    """The paper's claims as sweeps, and the measured exponents beside the predicted ones.
+    """The paper's claims: simulation beside the exact value, and how that grows.
 
-    Writes theorems.csv with a row for each claim, a figure for each group of claims, and points.csv with what the figures show. Every run is kept as soon as it is complete, whatever stops the command; the same command goes on from there.
+    Writes theorems.csv with a row for each simulated size and for the form of each claim, a figure for each group of claims and one of all z, and points.csv with what the figures show. Every run is kept as soon as it is complete, whatever stops the command; the same command goes on from there.
     """
     start = perf_counter()
     from pgpost import theorem
     from pgpost.sweep import process_pool
     store = ["runs.db", "runs.db-wal", "runs.db-shm"]
-    with OutputFolder(out, ["theorems.csv", "points.csv", "run.json", *_groups(), *store]) as folder:
+    with OutputFolder(out, ["theorems.csv", "points.csv", "run.json", "scores.png", *_groups(), *store]) as folder:
         settings = [setting for claim in theorem.CLAIMS for setting in theorem.settings_of(claim, quick)]
         failed = _fill(theorem.run, settings, process_pool(os.cpu_count()), folder.path/store[0], any_code=any_code)
         if failed: click.get_current_context().exit(1)
         results, points = theorem.measure_claims(quick, store=folder.path/store[0], progress=False, any_code=any_code)
         folder.results = _theorem_results(results, points, start, quick)
-    print(results.round(3).to_string(index=False))
-    print(f"{results.holds.sum()} of {len(results)} claims hold: the predicted slope is in the 95% interval, "
-          f"or within {theorem.TOLERANCE} of the measured one.")
+    print(theorem.summary(results).to_string(float_format="{:.4g}".format, na_rep=""))
+    v = _verdict(results)
+    print(f"{v['equal']} of {v['tests']} simulated sizes give the exact value; chi-square {v['chi_square']:.1f} on {v['tests']}, p = {v['p']:.2g}.")
+    print(f"{v['reached'] + v['between']} of {(results.verdict != '').sum() - v['tests']} forms are as stated. "
+          f"A table without a difference is said to have one with probability {theorem.ALARM:g} at most, by either test.")
     print(f"{perf_counter() - start:.1f} seconds; tables and figures are in {folder.path}")
 
 # %% ../nbs/21_cli.ipynb #ba18ed5a

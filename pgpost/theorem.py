@@ -476,7 +476,7 @@ CLAIMS += [
           exact=_proportional("constant"),
           form=Form("summed error of T = 16 N steps = b N", SIZES, limit=2 * _saturating(8, 4 * 7 / 8))),
     Claim("step size", "SGD, constant step, more steps", "SGD, constant step", y=SUMMED_PER_TOKEN, x=log(STEPS_PER_TOKEN),
-          settings=[_sgd(32, "constant", 32 * tau) for tau in (8, 16, 32, 64)],
+          settings=[_sgd(32, "constant", 32 * tau, seed=1) for tau in (8, 16, 32, 64)],
           exact=lambda tau: _sum(Lead(8, 32, "constant"), 2, 32 * tau) / 32,
           form=Form("summed error = N (a + b log(T/N))", SIZES, limit=2 * 4 * 7 / 8, slope=True)),
     Claim("step size", "SGD, squared step", "SGD, squared step", y=SUMMED_PER_TOKEN, x=log(LENGTH),

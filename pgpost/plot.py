@@ -165,6 +165,7 @@ def _draw_claim(ax, claim, points):
     if claim.form and claim.form.value is None: _draw_form(ax, claim, shown)
     _draw_simulated(ax, shown, color)
     ax.set_title(claim.name if claim.form is None else f"{claim.name}\n{claim.form.says}", fontsize="small")
+    for axis in ax.xaxis, ax.yaxis: axis.label.set_size("small")
 
 # %% ../nbs/20_plot.ipynb #5f4fc26b
 def draw_claims(

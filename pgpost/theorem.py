@@ -440,9 +440,9 @@ def summary(
         tests, form = part[part.measured.notna()], part[part.measured.isna()]
         different = (tests.verdict == "different").sum()
         row = dict(claim=claim, simulated=len(tests), largest_z=tests.z.loc[tests.z.abs().idxmax()], exact_value=f"{different} differ" if different else "equal")
-        if len(form): row |= form.iloc[0][["statement", "x", "limit", "ratio", "verdict"]].to_dict()
-        rows.append(row)
-    return pd.DataFrame(rows).rename(columns=dict(statement="form", x="largest_size")).set_index("claim")
+        about = form.iloc[0] if len(form) else dict.fromkeys(["statement", "x", "limit", "ratio"]) | dict(verdict="")
+        rows.append(row | dict(form=about["statement"], largest_size=about["x"], limit=about["limit"], ratio=about["ratio"], verdict=about["verdict"]))
+    return pd.DataFrame(rows).set_index("claim")
 
 # %% ../nbs/19_theorem.ipynb #044137ca
 CLAIMS = []
@@ -522,13 +522,13 @@ def _unlearned(inverse_quantile):
     return sum(expected_error(Lead(2, 32), s["max_steps"], 1 / s["M"], a) for a in s["likelihood"]) - 3
 
 INVERSE_QUANTILE = Axis("1/Q(eps)", r"inverse likelihood quantile, $1/Q(\varepsilon)$", lambda table: table.likelihood.map(lambda stairs: 1 / stairs[-4]))
-UNLEARNED = Axis("contexts not learned, beyond those below Q(eps)", r"not learned, beyond those below $Q(\varepsilon)$", lambda table: table.M * table.error - 3)
+UNLEARNED = Axis("contexts not learned, beyond those below Q(eps)", r"contexts beyond those below $Q(\varepsilon)$", lambda table: table.M * table.error - 3)
 _REST = sum(expect(Lead(2, 32).errors, 30 * 3.**i) for i in range(-3, 30)) - 3
 
 CLAIMS += [Claim("likelihood quantile", "PG-OR, staircase", "outcome", y=UNLEARNED, x=log(INVERSE_QUANTILE),
                  settings=[_staircase(g) for g in range(3)],
                  exact=_unlearned,
-                 form=Form("contexts not learned after T = 30 M/Q(eps) steps = those below Q(eps) + b", [2 * 3**g for g in range(0, 25, 2)], limit=_REST))]
+                 form=Form("not learned after T = 30 M/Q(eps) = those below Q(eps) + b", [2 * 3**g for g in range(0, 25, 2)], limit=_REST))]
 
 # %% ../nbs/19_theorem.ipynb #a45b6ce3
 def _above_plateau(T): return T * (expected_error(Lead(4, 256), T, 1 / 4) - (1 - expected_error(Lead(4, 256), 0))) / 2
@@ -848,21 +848,21 @@ PER_SUCCESS = Axis("queries/first - successes", "queries / queries to the first 
 def _variant(algorithm):
     "Whatever is done with the advantages, nothing moves before the first success, which takes 2^N queries."
     return [
-        Claim("variants", f"{algorithm}, runs without a success", "outcome", y=NO_SUCCESS, x=LENGTH,
+        Claim("no success yet", f"{algorithm}, runs without a success", "outcome", y=NO_SUCCESS, x=LENGTH,
               settings=[dict(algorithm=algorithm, M=1, k=2, N=N, max_steps=_loop_steps(N)) for N in (5, 6, 7, 8, 9)],
               exact=lambda N: float(np.exp(GROUP * _loop_steps(round(N)) * np.log1p(-.5**N)))),
-        Claim("variants", f"{algorithm}, first success", "outcome", y=log(FIRST), x=LENGTH,
+        Claim("first success", f"{algorithm}, first success", "outcome", y=log(FIRST), x=LENGTH,
               settings=[_waiting(algorithm, N) for N in (8, 40, 80, 120, 160, 200)],
               exact=_first,
-              form=Form("queries = 2^N", [4, 8, 16, 32, 64, 125, 250, 500, 1000], limit=np.log(2), slope=True))]
+              form=Form("queries = 2^N", [4, 8, 16, 32, 64, 125, 250, 500], limit=np.log(2), slope=True))]
 
 CLAIMS += chain.from_iterable(map(_variant, VARIANTS))
 CLAIMS += [
-    Claim("variants", "on policy, after the first success", "outcome", y=log(AFTER), x=LENGTH,
+    Claim("first success", "on policy, after the first success", "outcome", y=log(AFTER), x=LENGTH,
           settings=[_waiting("on policy", N, seed=1) for N in (8, 16, 32, 64, 128)],
           exact=lambda N: after_first_success(2, round(N), GROUP, .9),
-          form=Form("queries = b (1 + e^(-1/sqrt 2))^N", [16, 32, 64, 125, 250, 500, 1000], limit=np.log1p(np.exp(-.5**.5)), slope=True)),
-    Claim("variants", "importance weights, queries a success", "outcome", y=PER_SUCCESS, x=LENGTH,
+          form=Form("queries = b (1 + e^(-1/sqrt 2))^N", [16, 32, 64, 125, 250, 500], limit=np.log1p(np.exp(-.5**.5)), slope=True)),
+    Claim("first success", "importance weights, queries a success", "outcome", y=PER_SUCCESS, x=LENGTH,
           settings=[_waiting("importance weights", N, seed=1) for N in (8, 40, 80, 120, 160, 200)],
           exact=lambda N: 0.),
 ]

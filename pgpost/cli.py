@@ -97,10 +97,23 @@ class _List(click.ParamType):
 
 _option = partial(click.option, show_default=True)
 
+# %% ../nbs/21_cli.ipynb #739f3dca
+class _Band(click.ParamType):
+    "Two likelihoods, the lower one first, separated by a colon."
+    name = "band"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple): return value
+        try: low, high = map(float, value.split(":"))
+        except ValueError: self.fail(f"two likelihoods are wanted, as in 0.2:0.8, got {value!r}.", param, ctx)
+        if not 0 <= low < high <= 1: self.fail(f"two likelihoods between 0 and 1 are wanted, the lower one first, got {value!r}.", param, ctx)
+        return low, high
+
 # %% ../nbs/21_cli.ipynb #65c3821d
 _SAVE = {
     ".png": lambda figure, file: figure.savefig(file, dpi=150),
     ".csv": lambda table, file: table.to_csv(file, index=False),
+    ".txt": lambda lines, file: file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8"),
     ".json": lambda record, file: file.write_text(json.dumps(record, indent=2) + "\n"),
 }
 
@@ -354,37 +367,46 @@ def _groups():
     names = {claim.group: f"{claim.group.replace(',', '').replace(' ', '-').lower()}.png" for claim in CLAIMS}
     return {name: [claim for claim in CLAIMS if claim.group == group] for group, name in names.items()}
 
+def _verdict(results) -> dict:
+    "What the table comes to, in numbers."
+    from pgpost.theorem import chi_square
+    counts = results.verdict.value_counts().to_dict()
+    return chi_square(results) | {verdict: counts.get(verdict, 0) for verdict in ("equal", "different", "reached", "not reached", "between", "outside")}
+
 def _theorem_results(results, points, start, quick):
-    "The tables, and a figure for each group of claims."
-    draw = _drawing().draw_claims
+    "The tables, a figure for each group of claims, and one of all z."
+    plot = _drawing()
     return {"theorems.csv": results,
             "points.csv": points,
-            "run.json": _record("theorems", start, quick=quick, hold=int(results.holds.sum()), claims=len(results)),
-            **{name: draw(claims, results, points) for name, claims in _groups().items()}}
+            "run.json": _record("theorems", start, quick=quick, claims=results.claim.nunique(), **_verdict(results)),
+            "scores.png": plot.draw_scores(results),
+            **{name: plot.draw_claims(claims, points) for name, claims in _groups().items()}}
 
 # %% ../nbs/21_cli.ipynb #d3ca1d24
 @commands.command()
 @_out("theorems")
-@_option("--quick", is_flag=True, help="five points and 20 replicates for each claim: about two minutes on two cores instead of five")
+@_option("--quick", is_flag=True, help="two sizes and 64 replicates for each claim: about 20 seconds on two cores instead of 90")
 @_option("--any-code", is_flag=True, help="also take runs in DIR that other code, or another version of pgpost, computed")
 def theorems(out, quick, any_code):
-    """The paper's claims as sweeps, and the measured exponents beside the predicted ones.
+    """The paper's claims: simulation beside the exact value, and how that grows.
 
-    Writes theorems.csv with a row for each claim, a figure for each group of claims, and points.csv with what the figures show. Every run is kept as soon as it is complete, whatever stops the command; the same command goes on from there.
+    Writes theorems.csv with a row for each simulated size and for the form of each claim, a figure for each group of claims and one of all z, and points.csv with what the figures show. Every run is kept as soon as it is complete, whatever stops the command; the same command goes on from there.
     """
     start = perf_counter()
     from pgpost import theorem
     from pgpost.sweep import process_pool
     store = ["runs.db", "runs.db-wal", "runs.db-shm"]
-    with OutputFolder(out, ["theorems.csv", "points.csv", "run.json", *_groups(), *store]) as folder:
+    with OutputFolder(out, ["theorems.csv", "points.csv", "run.json", "scores.png", *_groups(), *store]) as folder:
         settings = [setting for claim in theorem.CLAIMS for setting in theorem.settings_of(claim, quick)]
         failed = _fill(theorem.run, settings, process_pool(os.cpu_count()), folder.path/store[0], any_code=any_code)
         if failed: click.get_current_context().exit(1)
         results, points = theorem.measure_claims(quick, store=folder.path/store[0], progress=False, any_code=any_code)
         folder.results = _theorem_results(results, points, start, quick)
-    print(results.round(3).to_string(index=False))
-    print(f"{results.holds.sum()} of {len(results)} claims hold: the predicted slope is in the 95% interval, "
-          f"or within {theorem.TOLERANCE} of the measured one.")
+    print(theorem.summary(results).to_string(float_format="{:.4g}".format, na_rep=""))
+    v = _verdict(results)
+    print(f"{v['equal']} of {v['tests']} simulated sizes give the exact value; chi-square {v['chi_square']:.1f} on {v['tests']}, p = {v['p']:.2g}.")
+    print(f"{v['reached'] + v['between']} of {(results.verdict != '').sum() - v['tests']} forms are as stated. "
+          f"A table without a difference is said to have one with probability {theorem.ALARM:g} at most, by either test.")
     print(f"{perf_counter() - start:.1f} seconds; tables and figures are in {folder.path}")
 
 # %% ../nbs/21_cli.ipynb #ba18ed5a
@@ -446,58 +468,91 @@ def _read(logs, label, skip_invalid, **how):
 def _say(report, as_json): print(json.dumps(report.to_dict(), indent=2, allow_nan=False) if as_json else report)
 
 # %% ../nbs/21_cli.ipynb #af8e5a8d
-QUANTILE_FILES = ["quantile.png", "quantile.csv", "counts.csv"]
+QUANTILE_FILES = ["quantile.png", "report.png", "quantile.csv", "groups.csv", "prompts.csv", "counts.csv", "change.png", "change.csv", "pass_at_k.csv", "keep.txt", "plan.csv"]
+_SOMETIMES = "change.png", "change.csv", "pass_at_k.csv", "keep.txt", "plan.csv"  # where two models are compared, and where they are asked for
 
-def _quantile_results(models, confidence):
-    "The figure and the tables behind it."
-    import numpy as np
-    import pandas as pd
-    from pgpost.counts import quantile_from_counts
-    estimates = {name: quantile_from_counts(t.n_correct, t.n_samples, confidence) for name, t in models.items()}
-    curves = pd.concat([estimate.table(np.arange(100) / 100).assign(model=name) for name, estimate in estimates.items()])
-    counts = pd.concat([table.assign(model=name) for name, table in models.items()])
-    floor = min(estimate.resolution for estimate in estimates.values()) / 10
-    return {"quantile.png": _drawing().draw_quantiles(curves, floor=floor),
-            "quantile.csv": curves[["model", *curves.columns[:-1]]],
-            "counts.csv": counts[["model", "problem", "n_correct", "n_samples"]]}
+def _kept(report, band):
+    "The names of the problems of the one model whose likelihood lies in a band."
+    from pgpost.groups import keep_problems
+    names = keep_problems(report.problems, *band).problem.tolist()
+    if broken := [name for name in names if "\n" in str(name)]: raise LogError(repr(broken[0]), "a name of two lines", "--keep writes a name a line")
+    return names
+
+def _quantile_results(report, keep, bound):
+    "The figures and the tables behind them."
+    floor = min(estimate.resolution for estimate in report.estimates.values()) / 10
+    counts = report.problems[["model", "problem", "n_correct", "n_samples"]]
+    draw = _drawing()
+    results = {"quantile.png": draw.draw_quantiles(report.curves, floor=floor), "report.png": draw.draw_report(report), "quantile.csv": report.curves,
+               "groups.csv": report.groups, "prompts.csv": report.problems, "counts.csv": counts}
+    if change := report.change:
+        results |= {"change.png": draw.draw_change(change.curves, change.crossing), "change.csv": change.problems, "pass_at_k.csv": change.curves}
+    if keep: results["keep.txt"] = _kept(report, keep)
+    if bound: results["plan.csv"] = report.plan(bound)
+    return results
 
 # %% ../nbs/21_cli.ipynb #03e82fcf
 @commands.command()
 @_reads_logs
 @_option("--eps", type=_List(_Number(0, 1)), default="0.01,0.02,0.05,0.1,0.2,0.5", metavar="E,E", help="fractions of problems left out")
+@_option("--group", type=_Integer(2), default=8, metavar="G", help="answers in a group, for the probability in prompts.csv that a problem's next group has both right and wrong ones")
+@_option("--keep", type=_Band(), metavar="LOW:HIGH", help="with --out and one model: write the problems with an estimated likelihood in this band to keep.txt, one a line")
+@_option("--plan-samples", "bound", type=_Number(0, 1), is_flag=False, flag_value=.01, metavar="[A]", help="""say how many more answers the problems need that were never or always
+         solved, until their likelihood is known to be below A or above 1 - A (0.01 if not given); with --out, for each problem in plan.csv""")
 @_out("quantile", required=False)
-def quantile(eps, out, as_json, confidence, chance, **logs):
-    """Likelihood quantiles of models from their evaluation logs.
+def quantile(eps, group, keep, bound, out, as_json, confidence, chance, **logs):
+    """Likelihood quantiles of models, and informative groups, from their evaluation logs.
 
     LOG is an evaluation log of a tool named under --format, or a csv with the columns problem, n_correct, n_samples, and model where it holds several, compressed or not; or a folder of logs. Logs with the same label are added up. Prints the likelihood quantile with a band that
-    needs no assumption on the problems, pass@k, and, of two models, what the second gained and lost. --out writes a figure and the tables behind it.
+    needs no assumption on the problems, the share of groups that teach something, pass@k, and, of two models, what the second gained and lost. --out writes figures, the tables behind them, and prompts.csv with a line for each problem.
     """
+    if keep and not out: raise click.UsageError("--keep needs --out, the folder that keep.txt is written to")
     with OutputFolder(out, QUANTILE_FILES) if out else nullcontext() as folder:
         models, skipped = _read(**logs)
+        if keep and len(models) > 1: raise click.UsageError(f"--keep needs the logs of one model, these are of {', '.join(map(printable, models))}; --label NAME takes them as one")
         from pgpost.report import log_report
-        report = log_report(models, eps, confidence, chance or 0., skipped)
-        if folder: folder.results = _quantile_results(models, confidence)
+        report = log_report(models, eps, confidence, chance or 0., skipped, group, bound)
+        if folder: folder.results = _quantile_results(report, keep, bound)
+    if folder:  # what was asked for in an earlier run is not of this report
+        for name in {*_SOMETIMES} - folder.results.keys(): (folder.path/name).unlink(missing_ok=True)
     _say(report, as_json)
-    if folder and not as_json: print(f"figure and tables are in {folder.path}")
+    if folder and not as_json: print(f"figures and tables are in {folder.path}")
 
 # %% ../nbs/21_cli.ipynb #fb4b4b4d
+def _check_budget(eps, target_error, steps, group, **prices):
+    "Raise a `UsageError` if an option is given without what it is about."
+    if eps is None and group is None: raise click.UsageError("Missing option '--eps' or '--group': what is to be priced?")
+    needs = {"--eps": dict(target_error=target_error, steps=steps) if eps is None else {}, "--group": prices if group is None else {}}
+    for needed, options in needs.items():
+        for name, value in options.items():
+            if value is not None: raise click.UsageError(f"--{name.replace('_', '-')} needs {needed}")
+
 @commands.command()
 @_reads_logs
-@_option("--eps", type=_Number(0, 1), required=True, metavar="E", help="fraction of problems that may be left out")
+@_option("--eps", type=_Number(0, 1), metavar="E", help="fraction of problems that may be left out: what sampling all others until their first success takes, and the queries of the theory")
 @_option("--target-error", type=_Number(0, 1), metavar="E", help="average error to be reached, above --eps; default: twice --eps")
 @_option("--steps", type=click.Path(path_type=Path), metavar="FILE", help="""for process rewards, JSON lines: a list of the log-probabilities of
          the tokens of a reference solution, or {"problem": ..., "steps": [1, 0]} with verdicts on the steps of a sampled answer""")
-def budget(eps, target_error, steps, as_json, confidence, chance, **logs):
-    """Samples and queries that outcome and process rewards need, from evaluation logs.
+@_option("--group", type=_Integer(2), metavar="G", help="answers in a group: what groups cost, and how many of them have both right and wrong answers")
+@_option("--prompts", type=_Integer(1), metavar="P", help="prompts with a group each; default: as many as there are problems in the log")
+@_option("--seconds-per-answer", type=_Number(0, None), metavar="S", help="seconds of a GPU that an answer takes; or:")
+@_option("--tokens", type=_Number(0, None), metavar="T", help="tokens of an answer, on average, and")
+@_option("--tokens-per-second", type=_Number(0, None), metavar="R", help="that a GPU samples, over all answers at once")
+def budget(eps, target_error, steps, group, prompts, seconds_per_answer, tokens, tokens_per_second, as_json, confidence, chance, **logs):
+    """What training on these problems costs: answers and GPU hours of groups, and the samples and queries that outcome and process rewards need.
 
     LOG is an evaluation log of a tool named under --format, or a csv with the columns problem, n_correct, n_samples, and model where it holds several, compressed or not; or a folder of logs.
     """
-    from pgpost.report import budget_report, target_of
-    try: target = target_of(eps, target_error)
+    price = dict(seconds_per_answer=seconds_per_answer, tokens=tokens, tokens_per_second=tokens_per_second)
+    _check_budget(eps, target_error, steps, group, prompts=prompts, **price)
+    from pgpost.report import budget_report, seconds_of, target_of
+    try: seconds = seconds_of(**price)
+    except ValueError as error: raise click.UsageError(re.sub(r"\b[a-z]+(_[a-z]+)+|tokens\b", lambda name: "--" + name[0].replace("_", "-"), str(error))) from error
+    try: target = eps and target_of(eps, target_error)
     except ValueError as error: raise click.BadParameter(f"{error}.", param_hint="'--target-error'") from error
     models, skipped = _read(**logs)
     table = read_steps(steps, skipped=skipped) if steps else None
-    _say(budget_report(models, eps, target, table, confidence, chance or 0., skipped), as_json)
+    _say(budget_report(models, eps, target, table, confidence, chance or 0., skipped, group, prompts, seconds), as_json)
 
 # %% ../nbs/21_cli.ipynb #fd7b79f5
 TRACE_FILES = ["trace.png", "steps.csv", "quantiles.csv", "curves.csv", "problems.csv"]

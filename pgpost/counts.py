@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['CONCENTRATION', 'count_warnings', 'CountQuantile', 'quantile_from_counts', 'above_chance', 'Comparison',
-           'compare_counts', 'step_likelihood']
+           'compare_counts']
 
 # %% ../nbs/09e_counts.ipynb #a439b5f0
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from fastcore.basics import patch
-from .band import cdf_band, quantile_band
+from .band import Localization, NoDistribution, cdf_band, informative_estimates, informative_limits, limits_of, pass_limits, pointwise_cdf, pointwise_quantile
+from .band import quantile_band, sharp_cdf, sharp_quantile
 from .core import forget_patched
-from .estimate import ESTIMATES, mixture
-from .quantile import check_counts, likelihood_quantile, pass_at_k
+from .estimate import anchored_pass_at, estimate_from_counts, smooth
+from .quantile import check_counts
 
 # %% ../nbs/09e_counts.ipynb #99b18416
 def _groups_left_out(c, n):
@@ -22,8 +24,8 @@ def _groups_left_out(c, n):
     many = n >= 4
     c, n = c[many], n[many]
     if len(c) < 20 or ((c == 0) | (c == n)).any(): return
-    a, weight = mixture(c, n, iterations=50, gap=0)
-    expected = sum(weight @ ((1 - a)**m + a**m) for m in n)
+    F = smooth(c, n)
+    expected = sum(F.weight @ ((1 - F.likelihood)**m + F.likelihood**m) for m in n)
     if expected < 1: return
     yield (f"none of {len(c)} problems has only right or only wrong answers, where counts like these come with about {expected:.2g} such problems: "
            "groups without both outcomes may have been left out, or problems of medium difficulty picked, and for all the others nothing is said")
@@ -84,8 +86,8 @@ def _few(c, n):
     "A sentence if there are at most three samples of a problem."
     most = int(n.max())
     if most > 3: return
-    a, weight = mixture(c, n, iterations=50, gap=0)
-    limits = ", ".join("pass@{} from {:.2f} to {:.2f}".format(m, *_pass_limits(a, weight, most, m)) for m in (2 * most, 16 * most))
+    F = smooth(c, n)
+    limits = ", ".join("pass@{} from {:.2f} to {:.2f}".format(m, *_pass_limits(F.likelihood, F.weight, most, m)) for m in (2 * most, 16 * most))
     told = f"{most} samples a problem tell {most} moments of the likelihood" if most > 1 else \
         "one sample a problem tells the mean likelihood and nothing of its spread"
     yield f"{told}: however many problems there are, this leaves open {limits}, and the likelihood quantile within its band"
@@ -107,8 +109,18 @@ class CountQuantile:
     n_correct: np.ndarray  # correct answers of each problem, shape (J,)
     n_samples: np.ndarray  # sampled answers of each problem, shape (J,)
     confidence_level: float  # of the band
-    likelihood: np.ndarray  # grid of likelihoods, increasing
-    weight: np.ndarray  # estimated share of the problems at each
+    estimate: object  # of the likelihoods, with `cdf`, `quantile` and `pass_at`: see `pgpost.estimate`
+    band: str = "sharp"  # or "closed": see `quantile_from_counts`
+
+    @property
+    def likelihood(self):
+        "Likelihoods of the estimate, increasing."
+        return self.estimate.likelihood
+
+    @property
+    def weight(self):
+        "Estimated share of the problems at each of them."
+        return self.estimate.weight
 
     @property
     def resolution(self):
@@ -117,42 +129,87 @@ class CountQuantile:
 
     def quantiles(self, eps):
         "Q(eps) of the estimate: likelihoods, shape of `eps`."
-        with np.errstate(divide="ignore"): return np.exp(likelihood_quantile(np.log(self.likelihood), eps, self.weight))
+        return self.estimate.quantile(eps)
 
-    def confidence_interval(self, eps):
-        "Lower and upper limits of Q(eps), shape of `eps` each: a band for the whole curve, distribution-free."
-        eps = np.asarray(eps, dtype=float)
-        if not ((eps >= 0) & (eps <= 1)).all(): raise ValueError("eps must lie between 0 and 1")
-        low, high = quantile_band(self.n_correct, self.n_samples, 1 - self.confidence_level, eps.ravel())
-        return low.reshape(eps.shape)[()], high.reshape(eps.shape)[()]
+    @cached_property
+    def _limits(self): return limits_of(self.n_correct, self.n_samples, 1 - self.confidence_level)
 
-    def cdf_interval(self, a):
-        "Lower and upper limits of the share of problems with a likelihood of at most `a`, shape of `a` each: the same band."
-        a = np.asarray(a, dtype=float)
-        if not ((a >= 0) & (a <= 1)).all(): raise ValueError("a must lie between 0 and 1")
-        low, high = cdf_band(self.n_correct, self.n_samples, 1 - self.confidence_level, a.ravel())
-        return low.reshape(a.shape)[()], high.reshape(a.shape)[()]
+    @cached_property
+    def _localization(self):
+        "What the sharp band is made of; None for the one in closed form, and for counts that fit no distribution."
+        if self.band == "closed": return None
+        try: return Localization(self.n_correct, self.n_samples, self._limits)
+        except NoDistribution: return None
 
     @property
     def warnings(self):
         "What the counts themselves say against reading them as they are: see `count_warnings`."
-        return count_warnings(self.n_correct, self.n_samples)
+        found = count_warnings(self.n_correct, self.n_samples)
+        if self.band == "sharp" and not self._localization:
+            found.append("the counts vary less from problem to problem than those of independent answers, whatever the likelihoods: pass@k and the band, in closed form, may not hold")
+        return found
 
     def cdf(self, a):
         "Estimated share of problems with a likelihood of at most `a`, shape of `a`."
-        return np.append(0., np.cumsum(self.weight))[np.searchsorted(self.likelihood, a, side="right")].clip(0, 1)
+        return self.estimate.cdf(a)
 
     def pass_at(self, m):
         "Probability of a success among m samples, mean over problems: unbiased up to the least `n_samples`, then with what the estimate adds."
-        if np.ndim(m): return np.array([self.pass_at(one) for one in m])
-        n = self.n_samples.min()
-        known = pass_at_k(self.n_correct, self.n_samples, min(m, n)).mean()
-        return min(1., known + self.weight @ ((1 - self.likelihood)**min(m, n) - (1 - self.likelihood)**m))
+        return anchored_pass_at(self.estimate, self.n_correct, self.n_samples, m)
+
+    def informative(self, group):
+        "Share of groups of so many answers with both right and wrong ones, mean over problems: unbiased up to the least `n_samples`, then with what the estimate adds."
+        if np.ndim(group): return np.array([self.informative(one) for one in group])
+        n, a = min(group, self.n_samples.min()), self.likelihood
+        if group < 2: raise ValueError(f"a group must have at least 2 answers, to have both right and wrong ones, got {group}")
+        known = informative_estimates(self.n_correct, self.n_samples, n).mean()
+        return min(1., known + self.weight @ (a**n + (1 - a)**n - a**group - (1 - a)**group))
 
     def first_success(self, m):
         "Samples of a problem until its first success, at most `m`: mean over problems of the estimate."
         a = np.maximum(self.likelihood, 1e-300)
         with np.errstate(divide="ignore"): return self.weight @ (-np.expm1(m * np.log1p(-a)) / a)
+
+# %% ../nbs/09e_counts.ipynb #4cb9ee92
+def _shares(name, values):
+    "The values as an array, checked."
+    values = np.asarray(values, dtype=float)
+    if not ((values >= 0) & (values <= 1)).all(): raise ValueError(f"{name} must lie between 0 and 1")
+    return values
+
+@patch
+def confidence_interval(self:CountQuantile, eps, simultaneous=True):
+    "Lower and upper limits of Q(eps), shape of `eps` each, distribution-free: of a band for the whole curve, or of each `eps` by itself."
+    eps = _shares("eps", eps)
+    if simultaneous:
+        ends = quantile_band(self.n_correct, self.n_samples, self._limits, eps.ravel())
+        if self._localization: ends = sharp_quantile(self._localization, eps.ravel(), *ends)
+    else: ends = pointwise_quantile(self.n_correct, self.n_samples, 1 - self.confidence_level, eps.ravel())
+    return tuple(end.reshape(eps.shape)[()] for end in ends)
+
+@patch
+def cdf_interval(self:CountQuantile, a, simultaneous=True):
+    """Lower and upper limits of the share of problems with a likelihood of at most `a`, shape of `a` each: of the same band, or of each `a` by itself.
+    At `a` = 0 it is the share of problems that no number of samples would solve."""
+    a = _shares("a", a)
+    if simultaneous:
+        ends = cdf_band(self.n_correct, self.n_samples, self._limits, a.ravel())
+        if self._localization: ends = sharp_cdf(self._localization, a.ravel(), *ends)
+    else: ends = pointwise_cdf(self.n_correct, self.n_samples, 1 - self.confidence_level, a.ravel())
+    return tuple(end.reshape(a.shape)[()] for end in ends)
+
+# %% ../nbs/09e_counts.ipynb #d9402c14
+@patch
+def pass_interval(self:CountQuantile, m):
+    "Lower and upper limits of `pass_at(m)`, shape of `m` each, for each m by itself. Beyond the least `n_samples` the lower one stays, since nothing is assumed."
+    ends = [pass_limits(self.n_correct, self.n_samples, one, 1 - self.confidence_level) for one in np.ravel(m)]
+    return tuple(end.reshape(np.shape(m))[()] for end in np.transpose(ends))
+
+@patch
+def informative_interval(self:CountQuantile, group):
+    "Lower and upper limits of `informative(group)`, shape of `group` each, for each size by itself. Beyond the least `n_samples` the lower one stays, since nothing is assumed."
+    ends = [informative_limits(self.n_correct, self.n_samples, one, 1 - self.confidence_level) for one in np.ravel(group)]
+    return tuple(end.reshape(np.shape(group))[()] for end in np.transpose(ends))
 
 # %% ../nbs/09e_counts.ipynb #890128d1
 @patch
@@ -181,20 +238,16 @@ def quantile_from_counts(
     n_correct,  # correct answers of each problem, shape (J,)
     n_samples,  # sampled answers of each problem: a number, or shape (J,)
     confidence_level=.95,  # of the band for the whole curve
-    estimate="smooth",  # of the distribution of the likelihood: one of `ESTIMATES`
+    estimate="average",  # of the likelihoods: one of `pgpost.estimate.ESTIMATES`
+    band=None,  # "sharp", by linear programs, or "closed"; if None sharp, unless n has more than 16 values or exceeds 2048
 ) -> CountQuantile:
     "Likelihood quantile of a model from how many of its sampled answers were correct."
     c, n = check_counts(n_correct, n_samples)
-    if c.ndim != 1: raise ValueError(f"n_correct must have shape (J,), got {c.shape}")
     if not 0 < confidence_level < 1:
         raise ValueError(f"confidence_level must lie strictly between 0 and 1, got {confidence_level}")
-    if estimate == "plug-in":
-        a, number = np.unique(c / n, return_counts=True)
-        weight = number / len(c)
-    elif estimate == "smooth": a, weight = mixture(c, n, iterations=50, gap=0)
-    elif estimate == "npmle": a, weight = mixture(c, n, iterations=100_000, gap=.01)
-    else: raise ValueError(f"estimate must be one of {', '.join(ESTIMATES)}, got {estimate!r}")
-    return CountQuantile(c, n, confidence_level, a, weight)
+    if band is None: band = "sharp" if n.max() <= 2048 and len(np.unique(n)) <= 16 else "closed"
+    if band not in ("sharp", "closed"): raise ValueError(f"band must be sharp or closed, got {band!r}")
+    return CountQuantile(c, n, confidence_level, estimate_from_counts(c, n, estimate), band)
 
 # %% ../nbs/09e_counts.ipynb #d325a49e
 def above_chance(
@@ -239,21 +292,6 @@ def compare_counts(
     p_value = binomtest(int(gained.sum()), discordant).pvalue if discordant else 1.
     error = change.std(ddof=1) / np.sqrt(len(change)) if len(change) > 1 else np.nan
     return Comparison(gained, lost, float(p_value), float(change.mean()), float(error), int((n1 != n2).sum()))
-
-# %% ../nbs/09e_counts.ipynb #fa1d9256
-def step_likelihood(
-    verdicts,  # for each sampled answer to one problem, the verdicts 0 or 1 on its steps, in order
-) -> np.ndarray:  # estimated likelihood of each step after correct ones, up to the first that no sample gets past
-    "Share of the samples that are right at each step, among those that are right up to it."
-    if not len(verdicts) or not all(len(v) and set(v) <= {0, 1} for v in verdicts):
-        raise ValueError("at least one sample is wanted, each with at least one step, judged 0 or 1")
-    verified = [int(np.cumprod(v).sum()) for v in verdicts]  # steps before the first mistake
-    shares = []
-    for i in range(max(map(len, verdicts))):
-        right = [L > i for L, v in zip(verified, verdicts) if L >= i and len(v) > i]
-        if not right: break
-        shares.append(np.mean(right))
-    return np.array(shares)
 
 # %% ../nbs/09e_counts.ipynb #2eafdd1c
 forget_patched(globals())

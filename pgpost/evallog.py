@@ -384,12 +384,10 @@ class _StepTally:
 
     def table(self):
         "The table of `read_steps`."
-        import numpy as np
         import pandas as pd
-        from pgpost.counts import step_likelihood
-        with np.errstate(divide="ignore"): logs = self.solutions or [np.log(step_likelihood(v)) for v in self.samples.values()]
-        length = [len(v) for v in self.solutions] or [max(map(len, v)) for v in self.samples.values()]
-        table = pd.DataFrame(dict(length=length, log_likelihood=[sum(v) for v in logs], least_log_likelihood=[min(v) for v in logs]))
+        from pgpost.steps import steps_of, steps_of_tokens
+        rows = [steps_of_tokens(v) for v in self.solutions] or [steps_of(v) for v in self.samples.values()]
+        table = pd.DataFrame(rows)
         table.attrs["exact"] = bool(self.solutions)
         return table
 
@@ -399,7 +397,8 @@ def read_steps(
     skipped=None,  # a `Counter` that takes the invalid lines by their kind; they are errors if None
     progress=False,  # `False`, `True` or a callable like `tqdm`, which is given `total` and `desc`
 ):
-    "`DataFrame` with a row for each problem: length (tokens or steps), log_likelihood, least_log_likelihood, in nats."
+    """`DataFrame` with a row for each problem: length (tokens or steps), unknown (how many of them), log_likelihood and least_log_likelihood in nats,
+    draws (sum of 1/q) with limits draws_low and draws_high, as of `pgpost.steps.steps_of`; `attrs["exact"]` says whether they come from log-probabilities."""
     path = Path(path)
     steps = _StepTally()
     source(path)  # refuses what is not a file with content

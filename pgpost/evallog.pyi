@@ -29,4 +29,5 @@ def read_each(paths, progress=False, skipped=None, **options) -> list:
     """A `Log` for each of the logs, and for each one in a folder. Raises `LogError`."""
 
 def read_steps(path, skipped=None, progress=False):
-    """`DataFrame` with a row for each problem: length (tokens or steps), log_likelihood, least_log_likelihood, in nats."""
+    """`DataFrame` with a row for each problem: length (tokens or steps), unknown (how many of them), log_likelihood and least_log_likelihood in nats,
+draws (sum of 1/q) with limits draws_low and draws_high, as of `pgpost.steps.steps_of`; `attrs["exact"]` says whether they come from log-probabilities."""

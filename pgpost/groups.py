@@ -85,7 +85,7 @@ def _share(c, n, a, weight, group):
     "Share of informative groups: measured up to the least number of samples, then with what the estimated distribution adds."
     known = min(group, int(n.min()))
     added = informative_probability(a, group) - informative_probability(a, known)
-    return float(informative_share(c, n, known).mean() + weight @ added)
+    return informative_share(c, n, known).mean() + weight @ added
 
 def _answers(group, share): return group / share if share else math.inf
 
@@ -99,8 +99,8 @@ def group_table(
     spread = _spread(c, n, a, weight)
     rows = []
     for group in map(check_group, groups):
-        share = _share(c, n, a, weight, group)
         low, high = _share_limits(c, n, group, result.confidence_level)
+        share = float(np.clip(_share(c, n, a, weight, group), low, high))
         w = _grpo_weight(c, n, a, weight, group)
         rows.append(dict(group=group, informative=share, low=low, high=high, measured=bool(group <= n.min()),
                          answers=_answers(group, share), answers_low=_answers(group, high), answers_high=_answers(group, low),
@@ -110,13 +110,14 @@ def group_table(
 # %% ../nbs/09f_groups.ipynb #94cdc484
 def best_group(
     table,  # of `group_table`
-    answers,  # budget of a step
-    least=32,  # informative groups that a step should have, on average
+    answers=math.inf,  # budget, of a step for instance
+    least=32,  # informative groups that it should have, on average
     signal="grpo_signal",  # column with the signal per answer
+    enough=.95,  # share of the greatest signal that is enough
 ):  # an integer; None if no size leaves so many
-    "The size of a group with the most signal per answer, of those that leave the least number of informative groups."
-    enough = table[answers >= least * table.answers]
-    return None if enough.empty else int(enough.group[enough[signal].idxmax()])
+    "The smallest size of a group with enough signal per answer, among those that leave the least number of informative groups."
+    left = table[(table.informative > 0) & (answers >= least * table.answers)]
+    return None if left.empty else int(left.group[left[signal] >= enough * left[signal].max()].min())
 
 # %% ../nbs/09f_groups.ipynb #03e380d5
 def _posterior(c, n, a, weight):
@@ -125,7 +126,7 @@ def _posterior(c, n, a, weight):
     joint = binom.pmf(c[:, None], n[:, None], a) * weight
     return joint / joint.sum(axis=1, keepdims=True)
 
-def _limits(c, n, level):
+def _likelihood_limits(c, n, level):
     "Limits of the likelihood that hold `level` of each posterior: equal tails, or one of them where no or all answers are correct."
     a, weight = mixture(c, n, iterations=3, gap=0)
     below = np.cumsum(_posterior(c, n, a, weight), axis=1)
@@ -152,7 +153,7 @@ def problem_table(
     pairs, place = np.unique([c, n], axis=1, return_inverse=True)
     posterior = _posterior(*pairs, a, result.weight)
     about = pd.DataFrame(dict(likelihood=posterior @ a, informative=posterior @ informative_probability(a, group)))
-    low, high = _limits(c, n, result.confidence_level)
+    low, high = _likelihood_limits(c, n, result.confidence_level)
     counts = pd.DataFrame({"problem": range(len(c)) if problem is None else list(problem), "n_correct": c, "n_samples": n, "class": problem_classes(c, n)})
     about = about.iloc[place.ravel()].reset_index(drop=True)
     return counts.assign(likelihood=about.likelihood, low=low, high=high, informative=about.informative)

@@ -19,8 +19,8 @@ def group_table(result, groups=...) -> pd.DataFrame:
     """Share of informative groups with its limits (low, high), whether it was measured or estimated beyond the samples at hand,
 answers for an informative group with limits, and the signal per answer of Dr. GRPO or RLOO (signal) and of GRPO (grpo_signal)."""
 
-def best_group(table, answers, least=32, signal='grpo_signal'):
-    """The size of a group with the most signal per answer, of those that leave the least number of informative groups."""
+def best_group(table, answers=..., least=32, signal='grpo_signal', enough=0.95):
+    """The smallest size of a group with enough signal per answer, among those that leave the least number of informative groups."""
 CLASSES: tuple
 
 def problem_classes(n_correct, n_samples) -> np.ndarray:

@@ -151,11 +151,11 @@ def test_signal_is_that_of_simulated_steps():
 
 def test_best_group():
     table = group_table(quantile_from_counts(draw("smooth", 300, 64, 0)[1], 64))
-    for answers in (100, 500, 2000, 10**5):
+    for answers in (100, 500, 2000, 10**5, inf):
         enough = table[answers / table.answers >= 32]
-        best = best_group(table, answers)
+        best = best_group(table, answers, enough=1)
         assert best is None if enough.empty else (best in set(enough.group) and table.grpo_signal[table.group == best].item() == enough.grpo_signal.max())
-    assert best_group(table, 10**5, signal="signal") == 64 and best_group(table, 10) is None
+    assert best_group(table, signal="signal", enough=1) == 64 and best_group(table, signal="signal", enough=.74) == 4 and best_group(table, 10) is None
 
 
 def test_plan_settles_a_problem_and_not_one_answer_before():
@@ -182,7 +182,7 @@ def test_one_sample_a_problem_tells_no_share():
 
 def test_nothing_is_informative_where_nothing_is_solved():
     table = group_table(quantile_from_counts([0] * 50, 64))
-    assert (table.informative == 0).all() and (table.answers == inf).all() and (table.grpo_signal == 0).all() and best_group(table, 10**9) is None
+    assert (table.informative == 0).all() and (table.answers == inf).all() and (table.grpo_signal == 0).all() and best_group(table) is None
     assert problem_classes([0, 2, 4], 4).tolist() == list(CLASSES)
 
 

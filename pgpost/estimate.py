@@ -101,9 +101,9 @@ def mixture(c, n, iterations, gap):
 # %% ../nbs/09b_estimate.ipynb #71952f90
 ITERATIONS = 12  # of EM after which the smooth estimate stops
 
-def smooth(c, n):
+def smooth(c, n, iterations=ITERATIONS):
     "The mixture after a few iterations of EM, spread evenly over the cells of its grid."
-    return _in_cells(_edges(n.max()), mixture(c, n, iterations=ITERATIONS, gap=0)[1])
+    return _in_cells(_edges(n.max()), mixture(c, n, iterations, gap=0)[1])
 
 def npmle(c, n):
     "The mixture of maximal likelihood."
@@ -161,12 +161,21 @@ class PowerLaw:
         "Probability that one of `m` samples is correct, mean over problems, shape of `m`."
         return np.exp(-self.scale * _check_m(m)**-self.exponent)
 
+def _pass_curve(c, n, k):
+    "Unbiased pass@k for many k, mean over the problems with at least k samples."
+    from scipy.special import gammaln
+    (c, n), number = np.unique(np.stack([c, n]), axis=1, return_counts=True)
+    k = k[:, None]
+    log_miss = gammaln(n - c + 1) - gammaln(np.maximum(n - c - k, 0) + 1) - gammaln(n + 1) + gammaln(np.maximum(n - k, 0) + 1)
+    hit = np.where(c == 0, 0, np.where(k <= n - c, -np.expm1(log_miss), 1))
+    return (hit * (n >= k)) @ number / ((n >= k) @ number)
+
 def power_law(c, n):
     "The power law through the measured pass@k, for some thirty k that are spaced evenly in the logarithm."
     most = int(np.median(n))
     if most < 2: raise ValueError("a power law needs two samples of most problems: one says nothing of how pass@k rises")
     k = np.unique(np.geomspace(1, most, 30).astype(int))
-    measured = np.array([pass_at_k(c[n >= one], n[n >= one], one).mean() for one in k])
+    measured = _pass_curve(c, n, k)
     between = (0 < measured) & (measured < 1)
     if between.sum() < 2:
         with np.errstate(divide="ignore"): return PowerLaw(-np.log(np.append(measured[-1], measured[between])[-1]), 0.)
@@ -199,9 +208,10 @@ class Average:
             change = [np.log((1 - part.pass_at(m)) / (1 - part.pass_at(self.n))) for part in self.parts]
         return 1 - (1 - self.measured) * np.exp(np.mean(change, axis=0))
 
-def average(c, n):
+def average(c, n, iterations=ITERATIONS):
     "The average of the smooth estimate and the power law."
-    parts = (smooth(c, n), power_law(c, n)) if np.median(n) >= 2 else (smooth(c, n),)
+    parts = (smooth(c, n, iterations),)
+    if np.median(n) >= 2: parts += (power_law(c, n),)
     return Average(parts, n.min(), pass_at_k(c, n, n.min()).mean())
 
 # %% ../nbs/09b_estimate.ipynb #724eb78b

@@ -26,7 +26,7 @@ def mixture(c, n, iterations, gap):
     """EM for the distribution of the likelihood: the grid and its weights."""
 ITERATIONS = 12
 
-def smooth(c, n):
+def smooth(c, n, iterations=...):
     """The mixture after a few iterations of EM, spread evenly over the cells of its grid."""
 
 def npmle(c, n):
@@ -80,7 +80,7 @@ class Average:
     def pass_at(self, m):
         """Probability that one of `m` samples is correct, mean over problems, shape of `m`."""
 
-def average(c, n):
+def average(c, n, iterations=...):
     """The average of the smooth estimate and the power law."""
 ESTIMATES: dict
 

@@ -4,10 +4,11 @@
 from typing import Any
 from functools import cached_property
 import pandas as pd
-__all__ = ['ASSUMPTIONS', 'GROUP_ASSUMPTIONS', 'as_counts', 'seconds_of', 'Report', 'LogReport', 'log_report', 'target_of', 'budget_report']
+__all__ = ['PARTS', 'ASSUMPTIONS', 'GROUP_ASSUMPTIONS', 'as_counts', 'seconds_of', 'Report', 'LogReport', 'log_report', 'target_of', 'budget_report']
 
 def as_counts(answers) -> pd.DataFrame:
     """Counts of correct answers of one model."""
+PARTS: dict
 ASSUMPTIONS = 'Assumed: problems to come are like those logged, sampled alike; for queries, margin gamma and Algorithm 1 (outcome) or 2 (process).\nQueries are up to logarithms, and the log does not tell gamma: compare them with each other. First successes need no such assumption.'
 GROUP_ASSUMPTIONS = 'Assumed: prompts to come are like those logged, sampled alike, drawn at random. For the signal: what helps one prompt helps the others, and answers\ndiffer from each other far more than right ones from wrong ones. GPU hours are those of sampling.'
 

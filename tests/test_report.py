@@ -10,6 +10,7 @@ import pytest
 from pgpost.change import change_between
 from pgpost.cli import main
 from pgpost.counts import quantile_from_counts
+from pgpost.estimate import backtest
 from pgpost.evallog import LogError, read_logs
 from pgpost.groups import group_table, plan_samples, problem_table
 from pgpost.plot import draw_report
@@ -42,6 +43,15 @@ def test_missing_answers_and_models_in_a_table():
     assert counts.n_samples.tolist() == [11 - (i == 3) for i in range(40)] and counts.n_correct[3] == np.nansum(holes[3])
     both = pd.concat([pd.DataFrame(dict(problem=np.repeat(np.arange(40), 12), correct=VERDICTS.ravel(), model=m)) for m in ("x", "y")])
     assert list(log_report(both).counts) == ["x", "y"] and log_report(both)["comparison"]["gained"] == []
+
+
+def test_every_report_has_a_back_test(report):
+    c, n = (pd.read_csv(MATH500).query("model == 'base'")[column].to_numpy() for column in ("n_correct", "n_samples"))
+    test = backtest(c, n)
+    assert report["models"]["base"]["backtest"] == dict(part=8, few=16, n=128, predicted=test.predicted, spread=test.spread, measured=pytest.approx(.962))
+    assert f"from an eighth of your samples (16 of 128) it would have predicted {test.predicted:.3f} ± {test.spread:.3f}, measured 0.962" in str(report)
+    for samples, said in ((8, "from a fourth of your samples (2 of 8)"), (5, "from half of your samples (2 of 5)"), (3, "back-test  none: it takes 4 samples of every problem")):
+        assert said in str(log_report((np.arange(samples + 1), samples)))
 
 
 def test_two_models_have_a_change(report):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_scores', 'draw_quantiles',
-           'draw_trace', 'draw_change']
+           'draw_trace', 'draw_change', 'draw_report']
 
 # %% ../nbs/20_plot.ipynb #3bf61035
 from contextlib import contextmanager
@@ -326,11 +326,7 @@ def _measured_and_beyond(ax, rows, x, y, **style):
     label = style.pop("label")
     ax.plot(known[x], known[y], **style, label=label if len(known) else None)
     from_there = [*known[x][-1:], *beyond[x]], [*known[y][-1:], *beyond[y]]
-<<<<<<< /tmp/tmp2m_ecxex/o
     ax.plot(*from_there, **style | dict(ls="--", mfc="white", zorder=1), label=None if len(known) else label)
-=======
-    ax.plot(*from_there, **style | dict(ls="--", mfc="white"), label=None if len(known) else label)
->>>>>>> /tmp/tmp2m_ecxex/t
 
 def _model_styles(models):
     "A style for each model: grey for one of the name base."

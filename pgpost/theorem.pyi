@@ -5,12 +5,34 @@ from typing import Any
 from dataclasses import dataclass
 from typing import Callable
 import pandas as pd
-__all__ = ['INSTANCES', 'STEPSIZES', 'GROUP', 'ZETA', 'ALGORITHMS', 'LENGTH', 'VOCABULARY', 'DRAWS', 'STEPS', 'INVERSE_LIKELIHOOD', 'QUERIES', 'ERROR', 'SUMMED_ERROR', 'SEARCHED', 'ALARM', 'CLAIMS', 'SIZES', 'STEPS_PER_TOKEN', 'SUMMED_PER_TOKEN', 'INVERSE_ERROR', 'ERROR_PER_EPS', 'EPSILONS', 'INVERSE_QUANTILE', 'UNLEARNED', 'SEARCHES', 'PER_RESPONSE', 'PER_TOKEN', 'PER_LONG_RESPONSE', 'PER_SQUARED_LENGTH', 'VARIANTS', 'NO_SUCCESS', 'FIRST', 'AFTER', 'PER_SUCCESS', 'Setting', 'measure', 'mistakes', 'waiting', 'run', 'Axis', 'log', 'over', 'Form', 'Claim', 'compare', 'judge', 'chi_square', 'summary', 'settings_of', 'measure_claims']
+from .behavior import Behavior
+from .exact import Lead
+from .task import Task
+__all__ = ['INSTANCES', 'STEPSIZES', 'GROUP', 'ZETA', 'ALGORITHMS', 'BASELINES', 'PRETRAINING', 'LENGTH', 'VOCABULARY', 'DRAWS', 'STEPS', 'INVERSE_LIKELIHOOD', 'QUERIES', 'ERROR', 'SUMMED_ERROR', 'SEARCHED', 'ALARM', 'CLAIMS', 'SIZES', 'STEPS_PER_TOKEN', 'SUMMED_PER_TOKEN', 'INVERSE_ERROR', 'ERROR_PER_EPS', 'EPSILONS', 'INVERSE_QUANTILE', 'UNLEARNED', 'SEARCHES', 'PER_RESPONSE', 'PER_TOKEN', 'PER_LONG_RESPONSE', 'PER_SQUARED_LENGTH', 'INVERSE_TOKEN', 'CONTEXTS', 'LABELS', 'WHOLE', 'WHOLE_PER_TOKEN', 'AMONG', 'BY_TOKEN', 'PLAYED', 'INVERSE_MARGIN', 'PATH_SUM', 'VARIANTS', 'NO_SUCCESS', 'FIRST', 'AFTER', 'PER_SUCCESS', 'angled_contexts', 'ShownTogether', 'AngledLead', 'Setting', 'measure', 'mistakes', 'labels_to_support', 'waiting', 'run', 'Axis', 'log', 'over', 'Form', 'Claim', 'compare', 'judge', 'chi_square', 'summary', 'settings_of', 'measure_claims']
 INSTANCES: Any
 STEPSIZES: Any
 GROUP = 4
 ZETA = 4
 ALGORITHMS: dict
+
+def angled_contexts(angle, N: int) -> Task:
+    """Two contexts of norm 1 that want different tokens out of two, both in every pair that is drawn: margin sqrt(2) sin(angle/2)."""
+
+class ShownTogether(Behavior):
+    """Shows the correct responses of a pair of contexts, or neither, with equal probability."""
+    rewards: Any
+
+    def propose(self, correct, reward, rng):
+        ...
+
+@dataclass(frozen=True)
+class AngledLead(Lead):
+    """The lead at two `angled_contexts` that are always shown together."""
+    gamma: float = 1.0
+
+    @property
+    def kappa(self):
+        """What takes the place of k/(k-1)."""
 
 @dataclass(frozen=True)
 class Setting:
@@ -25,6 +47,8 @@ class Setting:
     stepsize: str = 'adaptive'
     likelihood: object | None = None
     m: int | None = None
+    tokens: object | None = None
+    angle: float | None = None
     rare: float | None = None
     replicates: int = 64
     seed: int = 0
@@ -39,12 +63,17 @@ class Setting:
     @property
     def gamma(self):
         """The margin of the instance."""
+BASELINES: tuple
 
 def measure(setting: Setting) -> list:
     """Run the replicates of a setting. A row for each: steps and queries (to the target if there is one), error, summed error, path sum."""
 
 def mistakes(setting: dict) -> list:
     """Cumulative mistakes of a learner on one-hot contexts with one label each; a row for each replicate."""
+PRETRAINING: Any
+
+def labels_to_support(setting: dict) -> list:
+    """Labels until Q(eps) > k^-N, on coherent tokens of which all but the first share a probability of 2 eps; a row for each replicate."""
 
 def waiting(setting: dict) -> list:
     """Queries to the first success, and after it to the target, and groups with a success, of one context; a row for each replicate."""
@@ -139,6 +168,16 @@ PER_RESPONSE: Any
 PER_TOKEN: Any
 PER_LONG_RESPONSE: Any
 PER_SQUARED_LENGTH: Any
+INVERSE_TOKEN: Any
+CONTEXTS: Any
+LABELS: Any
+WHOLE: Any
+WHOLE_PER_TOKEN: Any
+AMONG: Any
+BY_TOKEN: Any
+PLAYED: Any
+INVERSE_MARGIN: Any
+PATH_SUM: Any
 VARIANTS: tuple
 NO_SUCCESS: Any
 FIRST: Any

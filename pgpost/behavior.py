@@ -19,7 +19,6 @@ from .reward import Batch, Ledger, Outcome, PrefixReward, Process, Reward, RunPa
 # %% ../nbs/06_behavior.ipynb #ae87a7d3
 class Behavior(RunPart):
     "Proposes responses for the contexts of a forward pass along the correct ones."
-    policies = ()  # frozen policies that are asked: they have to fit the task
     rewards = None  # the only kind of rewards that it is for, `Outcome` or `Process`, if not for all
 
     @abstractmethod
@@ -192,6 +191,16 @@ def _check_heard(reward):
     for method in "values", "advantages": check_called(reward, method, PrefixReward, "is sparse, and asked for the weight of the credited prefix")
 
 @patch
+def check_sampled(self:Behavior,
+    who,  # asks for tokens
+    why,  # what follows if there are none
+):
+    "Raise a `ValueError` if it has no tokens, or overrides something that nobody would ask for where tokens are."
+    if not overrides(type(self), "sample", below=Behavior): raise ValueError(f"{type(self).__name__} proposes no tokens: {why}")
+    _check_asked(self, who, ["sample"], _PREFIX)
+    _check_unweighted(self, who)
+
+@patch
 def check_reward(self:Behavior,
     reward: Reward,
 ):
@@ -199,11 +208,8 @@ def check_reward(self:Behavior,
     check_fields(self, Behavior)
     _check_heard(reward)
     self.check_kind(reward)
-    if reward.sparse: return _check_asked(self, "a sparse reward", _PREFIX, ["sample"])
-    if not overrides(type(self), "sample", below=Behavior):
-        raise ValueError(f"{type(self).__name__} proposes no tokens: it works with sparse rewards only, got {reward}")
-    _check_asked(self, "a reward that is not sparse", ["sample"], _PREFIX)
-    _check_unweighted(self, "a reward that is not sparse")
+    if reward.sparse: _check_asked(self, "a sparse reward", _PREFIX, ["sample"])
+    else: self.check_sampled("a reward that is not sparse", f"it works with sparse rewards only, got {reward}")
 
 # %% ../nbs/06_behavior.ipynb #665d087b
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ __all__ = ['Behavior', 'SequenceBehavior', 'TokenBehavior', 'OnPolicy', 'Frozen'
 
 class Behavior(RunPart):
     """Proposes responses for the contexts of a forward pass along the correct ones."""
-    policies: tuple
     rewards: Any
 
     @abstractmethod
@@ -29,6 +28,9 @@ class Behavior(RunPart):
 
     def check_kind(self, reward: Reward):
         """Raise a `ValueError` if the reward is not of the one kind that the behavior is for, with the credit and the queries of that kind."""
+
+    def check_sampled(self, who, why):
+        """Raise a `ValueError` if it has no tokens, or overrides something that nobody would ask for where tokens are."""
 
     def check_reward(self, reward: Reward):
         """Raise a `ValueError` if the two do not fit, or if one of them overrides what the loop would not call."""

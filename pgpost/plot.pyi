@@ -2,7 +2,7 @@
 # mypy: disable-error-code=misc
 """Figures, drawn from tidy tables only"""
 from contextlib import contextmanager
-__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_scores', 'draw_quantiles']
+__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_scores', 'draw_quantiles', 'draw_trace', 'draw_change', 'draw_report']
 PALETTE: dict
 SERIES: list
 
@@ -25,6 +25,15 @@ def draw_scores(results):
 
 def draw_quantiles(table, floor):
     """Likelihood quantiles with their bands, and the distribution functions that they invert."""
+
+def draw_trace(steps, quantiles, curves):
+    """A run of training: informative groups, likelihood quantiles, and problems whose support was lost, against the step."""
+
+def draw_change(curves, crossing):
+    """pass@k of a base and a trained model against k, with the number of samples at which they cross."""
+
+def draw_report(report):
+    """Likelihood quantile with its band, share of informative groups with its interval, and pass@k, of each model."""
 
 def __getattr__(name):
     ...

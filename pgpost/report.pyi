@@ -2,15 +2,29 @@
 # mypy: disable-error-code=misc
 """What evaluation logs say, as plain data and in words"""
 from typing import Any
-__all__ = ['ASSUMPTIONS', 'Report', 'log_report', 'target_of', 'budget_report']
+from functools import cached_property
+import pandas as pd
+__all__ = ['PARTS', 'ASSUMPTIONS', 'GROUP_ASSUMPTIONS', 'as_counts', 'seconds_of', 'Report', 'LogReport', 'log_report', 'target_of', 'budget_report']
+
+def as_counts(answers) -> pd.DataFrame:
+    """Counts of correct answers of one model."""
+PARTS: dict
 ASSUMPTIONS = 'Assumed: problems to come are like those logged, sampled alike; for queries, margin gamma and Algorithm 1 (outcome) or 2 (process).\nQueries are up to logarithms, and the log does not tell gamma: compare them with each other. First successes need no such assumption.'
+GROUP_ASSUMPTIONS = 'Assumed: prompts to come are like those logged, sampled alike, drawn at random. For the signal: what helps one prompt helps the others, and answers\ndiffer from each other far more than right ones from wrong ones. GPU hours are those of sampling.'
+
+def seconds_of(seconds_per_answer=None, tokens=None, tokens_per_second=None) -> float:
+    """Seconds of a GPU for an answer. Raises a `ValueError` if both kinds of price are given, one half of one, or none that is positive."""
 
 class Report(dict):
-    """What there is to say of logs: plain data, and `text` in words."""
-    text: Any
+    """What there is to say of logs: plain data, which `text` has in words, and a notebook shows with its tables."""
+    paragraphs: Any
 
     def __init__(self, paragraphs, **content):
         ...
+
+    @property
+    def text(self):
+        """The report in words, for a terminal."""
 
     def to_dict(self):
         """The data as JSON can hold it, with None for infinite numbers."""
@@ -19,11 +33,48 @@ class Report(dict):
         ...
     __repr__: Any
 
-def log_report(models, eps=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5), confidence=0.95, chance=0.0, skipped=None) -> Report:
-    """Likelihood quantiles and pass@k of models and, of two, what the second gained and lost."""
+class LogReport(Report):
+    """What evaluation logs say of models, with its numbers as tables: `summary`, `quantiles`, `curves`, `pass_at_k`, `groups`, `problems`, `plan`.
+`counts` and `estimates` are what it was made from, by model, and `change` is the `Change` from the first of two models to the second, or None."""
+    counts: Any
+    estimates: Any
+    change: Any
+
+    def __init__(self, counts, estimates, change, paragraphs, **content):
+        ...
+
+    @cached_property
+    def summary(self):
+        """A row for each model: problems, answers, correct, solved, never, sometimes, always, and the mean likelihood pass@1."""
+
+    @cached_property
+    def quantiles(self):
+        """A row for each model and eps: the likelihood quantile, its band, samples for a first success."""
+
+    @cached_property
+    def curves(self):
+        """The likelihood quantile and its band at eps = 0, .01, ..., .99."""
+
+    @cached_property
+    def pass_at_k(self):
+        """A row for each model and k: pass@k, and whether it was measured or predicted."""
+
+    @cached_property
+    def groups(self):
+        """A row for each model and size of a group: see `pgpost.groups.group_table`."""
+
+    @cached_property
+    def problems(self):
+        """A row for each model and problem: see `pgpost.groups.problem_table`."""
+
+    def plan(self, bound=0.01):
+        """A row for each problem that is not settled: see `pgpost.groups.plan_samples`."""
+
+def log_report(models, eps=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5), confidence=0.95, chance=0.0, skipped=None, group=8, bound=None) -> LogReport:
+    """Likelihood quantiles, informative groups and pass@k of models and, of two, what the second gained and lost."""
 
 def target_of(eps, target_error=None) -> float:
     """The average error to be reached: twice `eps` if None. Raises a `ValueError` if it cannot be."""
 
-def budget_report(models, eps, target_error=None, steps=None, confidence=0.95, chance=0.0, skipped=None) -> Report:
-    """Samples and queries that outcome and process rewards need."""
+def budget_report(models, eps=None, target_error=None, steps=None, confidence=0.95, chance=0.0, skipped=None, group=None, prompts=None, seconds=None) -> Report:
+    """Samples and queries that outcome and process rewards need, and answers and GPU hours of groups."""

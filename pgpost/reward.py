@@ -44,6 +44,11 @@ class Batch:
         "How many steps the run has taken."
         return self.correct.step
 
+    @property
+    def behavior_state(self):
+        "What the behavior remembered when it proposed."
+        return self.correct.state
+
     @cached_property
     def forward(self) -> Forward:
         "The current policy along the proposals."
@@ -58,13 +63,15 @@ class Batch:
 @dataclass(frozen=True, eq=False)
 class Verdict:
     "What a reward says of a batch."
-    advantages: np.ndarray  # weight of every token, shape (n, N); without tokens of every credited prefix: also shape (n,), or one number
+    advantages: np.ndarray  # weight of every token, shape (n, N), or of all tokens of a response, shape (n,), or one number
     queries: np.ndarray  # number of queries that judging each response took, shape (n,)
     credit: np.ndarray = None  # length of the verified prefix that counts as rewarded, shape (n,): what the path bound sums over; none if None
 
 # %% ../nbs/05_reward.ipynb #9db62282
 class RunPart(Part):
     "A part of a run that may keep a state: arrays, numbers and text, in lists, tuples or dicts, never changed in place."
+    policies = ()  # frozen policies that are asked: they have to fit the task
+
     def init(self, policy: LinearPolicy):
         "The state at the start of a run from `policy`."
 

@@ -34,6 +34,10 @@ class Batch:
     def step(self) -> int:
         """How many steps the run has taken."""
 
+    @property
+    def behavior_state(self):
+        """What the behavior remembered when it proposed."""
+
     @cached_property
     def forward(self) -> Forward:
         """The current policy along the proposals."""
@@ -51,6 +55,7 @@ class Verdict:
 
 class RunPart(Part):
     """A part of a run that may keep a state: arrays, numbers and text, in lists, tuples or dicts, never changed in place."""
+    policies: tuple
 
     def init(self, policy: LinearPolicy):
         """The state at the start of a run from `policy`."""

@@ -2,10 +2,12 @@
 # mypy: disable-error-code=misc
 """Tasks: a distribution of contexts, and the one correct response of each"""
 from typing import Any
+from dataclasses import dataclass
 import numpy as np
+from .features import Encoder
 from .path import Path
-from .policy import LinearPolicy
-__all__ = ['finite_contexts', 'rademacher_contexts', 'mixture_contexts', 'skewed', 'Task', 'check_margin', 'with_margin', 'gaussian_mixture', 'rademacher', 'coherent_tokens', 'independent_tokens', 'prescribed_policy', 'max_margin']
+from .policy import Forward, LinearPolicy
+__all__ = ['finite_contexts', 'rademacher_contexts', 'mixture_contexts', 'skewed', 'Task', 'LabelledTask', 'VerifiedTask', 'Verifier', 'Unseen', 'correct_likelihood', 'check_margin', 'with_margin', 'gaussian_mixture', 'rademacher', 'coherent_tokens', 'independent_tokens', 'prescribed_policy', 'max_margin']
 
 def finite_contexts(x, p=None):
     """Draw contexts from a finite set."""
@@ -43,6 +45,9 @@ class Task:
     def sample(self, n, rng=None) -> tuple:
         """Draw contexts together with their correct responses."""
 
+    def from_labels(cls, x, y, encoder: Encoder, p=None) -> LabelledTask:
+        """The task whose contexts and correct responses are given."""
+
     def feature_norm(self, x) -> float:
         """H, the largest norm of the features along the correct responses to contexts."""
 
@@ -51,6 +56,83 @@ class Task:
 
     def margin(self, x, norm=None) -> float:
         """The margin of the ground truth on contexts, for features of norm at most 1: the smallest of their `margins`."""
+
+class LabelledTask(Task):
+    """A finite set of contexts, each with its correct response."""
+    labels: Any
+    contexts: Any
+    centers: Any
+    N: Any
+
+    def __init__(self, x, y, encoder: Encoder, p=None):
+        ...
+
+    @property
+    def encoder(self):
+        """The feature map that reads the responses."""
+
+    @property
+    def truth(self):
+        ...
+
+    def path(self, x):
+        ...
+
+class VerifiedTask(Task):
+    """Contexts, and a verifier of responses."""
+    contexts: Any
+    verify: Any
+    N: Any
+    prefixes: bool
+    centers: Any
+
+    def __init__(self, contexts, verify, encoder: Encoder, N: int, prefixes: bool=False, centers=None):
+        ...
+
+    @property
+    def encoder(self):
+        """The feature map that reads the responses."""
+
+    @property
+    def truth(self):
+        ...
+
+    def verified(self, x, y):
+        """Length of the prefix that the verifier accepts, shape (n,): 0 or N if it judges whole responses."""
+
+    def path(self, x):
+        ...
+
+@dataclass(eq=False)
+class Verifier:
+    """What stands in place of the path of correct responses where a verifier is all that is known of them."""
+    task: VerifiedTask
+    x: np.ndarray
+
+    def __len__(self):
+        ...
+
+    def __getitem__(self, rows):
+        ...
+
+    @property
+    def N(self) -> int:
+        """Tokens in a response."""
+
+    def agreement(self, y):
+        """Length of the prefix that the verifier accepts, shape (n,)."""
+
+    def __getattr__(self, name):
+        ...
+
+class Unseen(Forward):
+    """A policy at contexts whose correct responses are not known: it can be sampled from, and nothing else."""
+
+    def __init__(self, policy, x, path):
+        ...
+
+def correct_likelihood(task: VerifiedTask, policy: LinearPolicy, x, samples: int | None=None, confidence: float=0.95, rng=None) -> tuple:
+    """The likelihood of a correct response to each context. Raises a `ValueError` if there are more than 2^16 responses to try."""
 
 def check_margin(task: Task, x, gamma):
     """Raise a `ValueError` if the margin on contexts `x` is smaller than is claimed."""

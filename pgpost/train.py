@@ -15,7 +15,7 @@ from .core import check_choice, check_integer, check_type, forget_patched, progr
 from .policy import LinearPolicy
 from .reward import Batch, Ledger, Outcome, Process, Reward
 from .stepsize import StepSize
-from .task import Task
+from .task import Task, Unseen, VerifiedTask, Verifier, correct_likelihood
 from threadpoolctl import threadpool_limits
 
 # %% ../nbs/08_train.ipynb #62ba7325
@@ -69,13 +69,25 @@ def _mean(policy, values):
     return mean if mean.ndim else float(mean)
 
 # %% ../nbs/08_train.ipynb #8dfd2e34
+def _verified_error(task, x, rng):
+    "A function that evaluates the error of a policy where a verifier is all that is known: exactly if there are few responses, or else on one response to each context."
+    few = task.N * np.log2(task.encoder.k) <= 8
+    def evaluate(policy):
+        kw = dict() if few else dict(samples=1, rng=rng)
+        policies = policy if policy.W.ndim == 3 else [policy]
+        error = [1 - correct_likelihood(task, one, x, **kw)[0].mean() for one in policies]
+        return dict(test_error=np.array(error) if policy.W.ndim == 3 else float(error[0]))
+    return evaluate
+
 def held_out_error(
     task,  # a `Task`
     n=1024,  # number of contexts
     rng=None,  # seed or `np.random.Generator`
 ):
     "A function that evaluates the error 1 - mean p(y*|x) of a policy on `n` contexts drawn now."
-    x = task.contexts(n, np.random.default_rng(rng))
+    rng = np.random.default_rng(rng)
+    x = task.contexts(n, rng)
+    if isinstance(task, VerifiedTask): return _verified_error(task, x, int(rng.integers(2**32)))
     path = task.path(x)
     def evaluate(policy):
         R = policy.replicates
@@ -137,27 +149,42 @@ class _Contexts:
         block, i = divmod(step, self.steps)
         if block != self.block:
             self.x = self.task.contexts(self.rows * self.steps, self.stream.at(block))
-            self.path = self.task.path(self.x)
             self.block = block
-        rows = np.arange(i * self.rows, (i + 1) * self.rows)
-        if self.group > 1: rows = np.repeat(rows, self.group)
-        return self.x[rows], self.path[rows]
+        x = self.x[i * self.rows:(i + 1) * self.rows]
+        path = self.task.path(x)
+        if self.group == 1: return x, path
+        rows = np.repeat(np.arange(len(x)), self.group)
+        return x[rows], path[rows]
 
 # %% ../nbs/08_train.ipynb #00a7250a
+def _ahead(policy, x, path, run):
+    "The policy before the proposals, along the correct responses if they are known."
+    correct = Unseen(policy, x, path) if isinstance(path, Verifier) else policy.forward(x, path)
+    correct.step = run.steps
+    correct.state = run.behavior_state
+    return correct
+
 def _proposed(correct, behavior, reward, state, rng):
     "The proposals as the reward sees them, and what the behavior paid for them itself."
-    if reward.sparse:
+    seen = not isinstance(correct, Unseen)
+    if reward.sparse and seen:
         verified, paid = behavior.propose(correct, reward, rng)
         return Batch(correct, verified, None, state), paid
     y = behavior.sample(correct, rng)
-    return Batch(correct, correct.path.agreement(y), y, state), None
+    verified = correct.path.agreement(y)
+    if not seen: correct = replace(correct.policy.forward(correct.x, y), step=correct.step, state=correct.state)
+    return Batch(correct, verified, None if reward.sparse else y, state), None
+
+def _errors(correct, batch):
+    "The probability of a wrong response under the policy for each context; with a verifier whether the proposal is wrong, shape (n,)."
+    return batch.verified < batch.N if isinstance(correct, Unseen) else -np.expm1(correct.log_likelihood())
 
 # %% ../nbs/08_train.ipynb #482d5f5b
 def _check_verdict(verdict, batch, reward):
     "Raise a `ValueError` if the verdict does not go with the batch."
     who = type(reward).__name__
     n, N = len(batch.x), batch.N
-    known = [(n, N), (n,), ()] if batch.y is None else [(n, N)]
+    known = [(n, N), (n,), ()]
     shape = np.shape(verdict.advantages)
     if shape not in known: raise ValueError(f"{who} has advantages of shape {shape}, wanted is {' or '.join(map(str, known))}")
     if batch.y is None and (verdict.credit is None or (verdict.credit > batch.verified).any()):
@@ -175,9 +202,13 @@ def _weights(batch, verdict, credited):
     if A.ndim == 2: return path.fold(A * (np.arange(path.N) < verdict.credit[:, None]))
     return credited * (A[path.row_of_step] if A.ndim else A)
 
+def _by_token(A, batch):
+    "Advantages of every token, shape (n, N)."
+    return np.broadcast_to(A if np.ndim(A) != 1 else np.reshape(A, (-1, 1)), batch.y.shape)
+
 def _score(batch, verdict, credited, behavior):
     "The direction of ascent, summed over the batch, shape of W."
-    if batch.y is not None: return batch.forward.score(verdict.advantages)
+    if batch.y is not None: return batch.forward.score(_by_token(verdict.advantages, batch))
     return batch.correct.score(_weights(batch, verdict, credited) * behavior.weight(batch.correct))
 
 # %% ../nbs/08_train.ipynb #d0c188f8
@@ -200,9 +231,7 @@ def _step(run, x, path, behavior, reward, stepsize, rng, judge_rng) -> Run:
     "The run after one more update, on contexts `x` with correct responses `path`."
     n = len(x)
     before = run.policy
-    correct = before.forward(x, path)
-    correct.step = run.steps
-    correct.state = run.behavior_state
+    correct = _ahead(before, x, path, run)
     batch, paid = _proposed(correct, behavior, reward, run.reward_state, rng)
     verdict = reward.judge(batch, judge_rng)
     _check_verdict(verdict, batch, reward)
@@ -213,8 +242,8 @@ def _step(run, x, path, behavior, reward, stepsize, rng, judge_rng) -> Run:
         run, policy=policy, stepsize_state=state, steps=run.steps + 1,
         behavior_state=behavior.update(run.behavior_state, batch, verdict), reward_state=reward.update(run.reward_state, batch, verdict),
         ledger=run.ledger + Ledger(_total(before, cost.queries, n), _total(before, cost.labels, n)),
-        error_sum=run.error_sum + _mean(before, -np.expm1(correct.log_likelihood())),
-        path_sum=run.path_sum + _mean(before, -np.expm1(correct.path.total(credited * correct.log_p))))
+        error_sum=run.error_sum + _mean(before, _errors(correct, batch)),
+        path_sum=run.path_sum + _mean(before, -np.expm1(batch.correct.path.total(credited * batch.correct.log_p))))
 
 # %% ../nbs/08_train.ipynb #c9fa5857
 ITERATES = "last", "random", "average"
@@ -234,16 +263,23 @@ def _keep_memory():
     np.empty(2**25 - 2**16, np.uint8)
 
 # %% ../nbs/08_train.ipynb #5bc94caa
+def _check_verifier(task, behavior, reward):
+    "Raise a `ValueError` if the parts need to know the correct response, or prefixes that nobody judges."
+    if isinstance(reward, Process) and not task.prefixes: raise ValueError("the verifier judges whole responses only: process rewards need one of prefixes (`prefixes=True`)")
+    if behavior.rewards is not None: raise ValueError(f"{type(behavior).__name__} needs the likelihood of the correct response, which a verifier does not know")
+    behavior.check_sampled("a task with a verifier", "a task with a verifier needs them")
+
 def _check_parts(task, policy, behavior, reward, stepsize):
     "Raise a `ValueError` if a part of the loop is not what it should be, or if two of them do not fit."
     for name, part, kind in [("task", task, Task), ("policy", policy, LinearPolicy), ("behavior", behavior, Behavior),
                              ("reward", reward, Reward), ("stepsize", stepsize, StepSize)]: check_type(name, part, kind)
-    for name, part in [("policy", policy), *(("base policy q0", q0) for q0 in behavior.policies)]:
+    for name, part in [("policy", policy), *(("base policy q0", q0) for q0 in (*behavior.policies, *reward.policies))]:
         ours, theirs = part.encoder, task.encoder
         if (ours.d, ours.k) != (theirs.d, theirs.k): raise ValueError(f"a {name} on {ours} does not fit a task on {theirs}")
         if part.W.ndim == 3 and part.replicates != policy.replicates: raise ValueError(f"a {name} of {part.replicates} replicates does not fit {policy}")
     reward.check_policy(policy)
     behavior.check_reward(reward)
+    if isinstance(task, VerifiedTask): _check_verifier(task, behavior, reward)
 
 # %% ../nbs/08_train.ipynb #052c2e17
 def _due(step, every):

@@ -6,6 +6,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from pgpost.counts import above_chance, quantile_from_counts
 from subprocess import DEVNULL
 from types import SimpleNamespace
 
@@ -14,8 +15,9 @@ import pandas as pd
 import pytest
 from logs import LOGS, write
 from pgpost.bounds import leading_queries
-from pgpost.quantile import above_chance, quantile_from_counts
+from pgpost.groups import best_group, group_table, informative_share, problem_table
 from pgpost.cli import main
+from pgpost.steps import steps_of
 from processes import run
 
 PGPOST = Path(sys.executable).with_name("pgpost")
@@ -79,8 +81,8 @@ def test_progress_is_shown_on_a_terminal_only(command, tmp_path):
 
 def test_files_hold_what_is_printed(real):
     out, _ = real
-    assert sorted(p.name for p in out.iterdir()) == ["counts.csv", "quantile.csv", "quantile.png"]
-    assert (out / "quantile.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(p.name for p in out.iterdir()) == ["change.csv", "change.png", "counts.csv", "groups.csv", "pass_at_k.csv", "prompts.csv", "quantile.csv", "quantile.png", "report.png"]
+    for figure in "quantile.png", "report.png", "change.png": assert (out / figure).read_bytes().startswith(b"\x89PNG")
     pd.testing.assert_frame_equal(pd.read_csv(out / "counts.csv"), pd.read_csv(MATH500))
     curves = pd.read_csv(out / "quantile.csv")
     assert list(curves) == ["model", "eps", "quantile", "low", "high", "samples", "samples_low", "samples_high"] and len(curves) == 200
@@ -97,6 +99,8 @@ def test_json_is_the_same_for_programs():
         assert q["eps"] == e.eps and q["quantile"] == pytest.approx(e["quantile"]) and q["low"] == pytest.approx(e.low) and q["high"] == pytest.approx(e.high)
     assert row["pass_at_k"]["128"] == pytest.approx(.962) and len(row["never_solved"]) == 19 and list(row["predicted_pass_at_k"]) == ["256", "512", "1024", "2048"]
     assert row["never_solved"][0]["upper_bound"] == pytest.approx(1 - .1**(1 / 128))
+    beyond, crossing = report["comparison"]["beyond_chance"], report["comparison"]["crossing"]
+    assert (len(beyond["gained"]), len(beyond["lost"])) == (313, 23) and 7 < crossing["low"] < crossing["k"] < crossing["high"] < 33 and crossing["ahead"] == "simplerl"
     assert len(report["comparison"]["lost"]) == 19 and report["skipped"] == {}
 
 
@@ -119,7 +123,8 @@ def test_two_logs_seeds_and_labels(tmp_path):
     assert "rl against base, on 3 problems of both (1 are in one log only)\n  gained 1 (a), lost 1 (b)" in result.stdout
     assert "s0 against" not in result.stdout and list(tmp_path.glob("*.png")) == []
     log("elsewhere.jsonl", dict(z=[1]))
-    assert "on 0 problems of both" in pgpost("quantile", tmp_path / "s0.jsonl", tmp_path / "elsewhere.jsonl").stdout
+    apart = pgpost("quantile", tmp_path / "s0.jsonl", tmp_path / "elsewhere.jsonl")
+    assert apart.returncode == 2 and apart.stdout == "" and "s0, elsewhere: no common problem: two models are compared on the problems that both were asked" in apart.stderr
 
 
 def test_skipping_is_reported(tmp_path):
@@ -135,16 +140,18 @@ def test_budget_for_both_rewards(tmp_path):
     tokens = -rng.exponential(size=(40, 10))
     (tmp_path / "tokens.jsonl").write_text("".join(json.dumps(row.tolist()) + "\n" for row in tokens))
     result = pgpost("budget", MATH500, "--eps", .1, "--target-error", .3, "--steps", tmp_path / "tokens.jsonl")
-    assert result.returncode == 0 and result.stdout.splitlines()[-2].startswith("Assumed:") and "18 samples a prompt (band 4.31 to 10,064)" in result.stdout
+    assert result.returncode == 0 and result.stdout.splitlines()[-2].startswith("Assumed:") and "19 samples a prompt (band 4.31 to 10,064)" in result.stdout
     report = json.loads(pgpost("budget", MATH500, "--eps", .1, "--target-error", .3, "--steps", tmp_path / "tokens.jsonl", "--json").stdout)
     outcome, process = report["models"]["base"]["outcome"], report["models"]["base"]["process"]
     assert process["quantile"] == pytest.approx(np.exp(np.sort(tokens.min(axis=1))[4])) and process["length"] == 10 and not process["estimated"]
     assert process["queries"] == pytest.approx(leading_queries(.1, .3, process["quantile"], 10))
     assert outcome["queries"] == pytest.approx(leading_queries(.1, .3, outcome["quantile"])) and outcome["queries_high"] > outcome["queries"] > outcome["queries_low"]
     assert report["models"]["simplerl"]["outcome"]["queries_high"] is None  # no bound
-    assert 1 <= outcome["first_success"] <= outcome["samples"] == 18
-    (tmp_path / "steps.jsonl").write_text('{"problem": 1, "steps": [1, 1]}\n{"problem": 1, "steps": [1, 0]}\n')
-    assert "token-level quantile 0.5 estimated by counting verdicts" in pgpost("budget", MATH500, "--eps", .1, "--steps", tmp_path / "steps.jsonl").stdout
+    assert 1 <= outcome["first_success"] <= outcome["samples"] == 19
+    assert process["draws"] == pytest.approx(np.sort(np.exp(-tokens).sum(axis=1))[-5]) == process["draws_low"] and process["unknown"] == 0
+    (tmp_path / "steps.jsonl").write_text('{"problem": 1, "steps": [1, 1]}\n{"problem": 1, "steps": [1, 0]}\n' * 8)
+    limits = steps_of([[1, 1], [1, 0]] * 8)
+    assert f"process rewards, from verdicts: 3 draws (limits {limits['draws_low']:.3g} to {limits['draws_high']:.3g})" in pgpost("budget", MATH500, "--eps", .1, "--steps", tmp_path / "steps.jsonl").stdout
 
 
 @pytest.mark.parametrize("args, message", [
@@ -157,6 +164,7 @@ def test_budget_for_both_rewards(tmp_path):
     (["quantile", "{log}", "--threshold", "nan"], "'--threshold': 'nan' is not a finite number"),
     (["quantile", "{log}", "--format", "parquet"], "'parquet' is not one of 'auto', 'counts', "),
     (["quantile", "{log}", "--key", "question"], "missing field: 'question' is wanted"),
+    (["quantile", "{log}", "--samples", "3", "--threshold", "1"], "--threshold is for verdicts on single answers, --samples for counts of them"),
     (["quantile", "{log}", "--skip"], "No such option '--skip'"),
     (["quantile", "{log}", "{log}"], "duplicated samples"),
     (["quantile", "{semicolons}"], "(is the separator a comma?)"),
@@ -165,7 +173,24 @@ def test_budget_for_both_rewards(tmp_path):
     (["quantile", "{folder}/*.parquet"], "no such file"),
     (["quantile", "{missing}", "--out", "{out}"], "no such file"),
     (["quantile", "{log}", "--out", "{folder}"], "holds other files"),
-    (["budget", "{log}"], "Missing option '--eps'"),
+    (["budget", "{log}"], "Missing option '--eps' or '--group'"),
+    (["budget", "{log}", "--group", "1"], "'--group': 1 is not in the range x>=2"),
+    (["budget", "{log}", "--group", "8", "--prompts", "0"], "'--prompts': 0 is not in the range x>=1"),
+    (["budget", "{log}", "--group", "8", "--seconds-per-answer", "-2"], "'--seconds-per-answer': -2.0 is not in the range x>0"),
+    (["budget", "{log}", "--group", "8", "--tokens", "0", "--tokens-per-second", "5"], "'--tokens': 0.0 is not in the range x>0"),
+    (["budget", "{log}", "--group", "8", "--tokens", "100"], "one price of an answer is wanted: --seconds-per-answer, or --tokens together with --tokens-per-second"),
+    (["budget", "{log}", "--group", "8", "--seconds-per-answer", "1", "--tokens", "9", "--tokens-per-second", "5"], "one price of an answer is wanted"),
+    (["budget", "{log}", "--eps", ".2", "--tokens", "9", "--tokens-per-second", "5"], "--tokens needs --group"),
+    (["budget", "{log}", "--eps", ".2", "--prompts", "9"], "--prompts needs --group"),
+    (["budget", "{log}", "--group", "8", "--steps", "{empty}"], "--steps needs --eps"),
+    (["budget", "{log}", "--group", "8", "--target-error", ".3"], "--target-error needs --eps"),
+    (["quantile", "{log}", "--group", "1"], "'--group': 1 is not in the range x>=2"),
+    (["quantile", "{log}", "--keep", "0.2:0.8"], "--keep needs --out"),
+    (["quantile", "{log}", "--keep", "0.8:0.2", "--out", "{out}"], "the lower one first, got '0.8:0.2'"),
+    (["quantile", "{log}", "--keep", "0.2-0.8", "--out", "{out}"], "as in 0.2:0.8, got '0.2-0.8'"),
+    (["quantile", "{two}", "--keep", "0.2:0.8", "--out", "{out}"], "--keep needs the logs of one model, these are of x, y; --label NAME takes them as one"),
+    (["quantile", "{lines}", "--keep", "0.2:0.8", "--out", "{out}"], "a name of two lines"),
+    (["quantile", "{log}", "--plan-samples", "1"], "'--plan-samples': 1.0 is not in the range 0<x<1"),
     (["budget", "{log}", "--eps", "0.2", "--target-error", "0.1"], "'--target-error': must be above eps, 0.2"),
     (["budget", "{log}", "--eps", "0.6"], "'--target-error': at most 1 is wanted, got 1.2"),
     (["budget", "{log}", "--eps", "0.2", "--steps", "{empty}"], "empty"),
@@ -174,10 +199,12 @@ def test_bad_requests(args, message, tmp_path):
     (tmp_path / "log.csv").write_text("problem,n_correct,n_samples\na,1,4\n")
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "semicolons.csv").write_text("problem;n_correct;n_samples\na;1;4\n")
-    names = dict(log="log.csv", semicolons="semicolons.csv", empty="empty.jsonl", folder=".", missing="missing.jsonl", out="out")
+    (tmp_path / "two.csv").write_text("model,problem,n_correct,n_samples\nx,a,1,4\ny,a,2,4\n")
+    (tmp_path / "lines.csv").write_text('problem,n_correct,n_samples\n"a\nb",2,4\n')
+    names = dict(two="two.csv", lines="lines.csv", log="log.csv", semicolons="semicolons.csv", empty="empty.jsonl", folder=".", missing="missing.jsonl", out="out")
     result = pgpost(*[a.format(**{k: tmp_path / v for k, v in names.items()}) for a in args])
     assert result.returncode == 2 and message in result.stderr and result.stdout == ""
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.jsonl", "log.csv", "semicolons.csv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.jsonl", "lines.csv", "log.csv", "semicolons.csv", "two.csv"]
 
 
 @pytest.mark.slow
@@ -357,3 +384,65 @@ def test_samples_that_ended_in_an_error(tmp_path):
     for option, answers in ("--skip-invalid", 1), ("--errors-wrong", 2):
         (row,) = json.loads(pgpost("quantile", tmp_path / "log.json", option, "--json").stdout)["models"].values()
         assert (row["correct"], row["answers"]) == (1, answers)
+
+
+def test_what_matters_comes_first(real):
+    "Solved, the quantile, groups, warnings; then the rest."
+    _, result = real
+    order = [result.stdout.index(said) for said in ("481 solved at least once", "   eps ", "groups with both right and wrong answers", "pass@k", "never solved: 19")]
+    assert order == sorted(order)
+
+
+def test_groups_in_text_json_and_files(tmp_path):
+    path = counts(tmp_path / "log.csv", [(f"p{i}", c, 16) for i, c in enumerate([0, 0, 3, 9, 15, 16, 8, 4])])
+    out = tmp_path / "out"
+    text = pgpost("quantile", path, "--group", "12", "--out", out).stdout
+    row = models("quantile", path, "--group", "12")["log"]
+    expected = group_table(quantile_from_counts([0, 0, 3, 9, 15, 16, 8, 4], 16), [2, 4, 8, 12, 16, 32, 64])
+    for found in pd.DataFrame(row["groups"]), pd.read_csv(out / "groups.csv").drop(columns="model"): pd.testing.assert_frame_equal(found, expected)
+    assert row["classes"] == dict(never=2, sometimes=5, always=1) and row["best_group"] == best_group(expected)
+    share = expected.informative[3]
+    assert f"     12       {100 * share:.3g}%" in text and "     32     ~ " in text and "beyond the 16 samples that every problem has" in text
+    prompts = pd.read_csv(out / "prompts.csv")
+    pd.testing.assert_frame_equal(prompts.drop(columns="model"), problem_table(quantile_from_counts([0, 0, 3, 9, 15, 16, 8, 4], 16), 12, [f"p{i}" for i in range(8)]))
+
+
+def test_prompts_to_keep_and_to_ask_again(tmp_path):
+    path = counts(tmp_path / "log.csv", [(f"p{i}", c, 16) for i, c in enumerate([0, 0, 3, 9, 15, 16, 8, 4])])
+    out, args = tmp_path / "out", ["quantile", path, "--out", tmp_path / "out"]
+    text = pgpost(*args, "--keep", "0.35:0.7", "--plan-samples", ".02").stdout
+    prompts = pd.read_csv(out / "prompts.csv")
+    assert (out / "keep.txt").read_text().split() == prompts.problem[prompts.likelihood.between(.35, .7)].tolist() == ["p3", "p6"]
+    plan = pd.read_csv(out / "plan.csv")
+    assert plan.problem.tolist() == ["p0", "p1", "p5"] and set(plan.more) == {149 - 16}
+    assert "to settle 2 problems that were never solved (likelihood below 0.02): 133 more answers each, 266 in all" in text and "always solved (above 0.98): 133 more" in text
+    assert models("quantile", path, "--plan-samples", ".02")["log"]["plan"]["never"]["more"] == 266
+    assert models("quantile", path, "--plan-samples")["log"]["plan"]["bound"] == .01 and models("quantile", path)["log"]["plan"] is None
+    pgpost(*args)
+    assert not (out / "keep.txt").exists() and not (out / "plan.csv").exists()  # they would be of another report
+
+
+def test_budget_of_groups(tmp_path):
+    path = counts(tmp_path / "log.csv", [(f"p{i}", c, 16) for i, c in enumerate([0, 0, 3, 9, 15, 16, 8, 4])])
+    share = informative_share([0, 0, 3, 9, 15, 16, 8, 4], 16, 8).mean()
+    groups = models("budget", path, "--group", 8, "--prompts", 5000, "--tokens", 3000, "--tokens-per-second", 1500)["log"]["groups"]
+    assert (groups["answers"], groups["hours"]) == (40_000, pytest.approx(40_000 * 2 / 3600)) and groups["informative"] == pytest.approx(share)
+    assert groups["dynamic"] == pytest.approx(40_000 / share) and groups["dynamic_hours"] == pytest.approx(80_000 / share / 3600)
+    assert groups["dynamic_low"] < groups["dynamic"] < groups["dynamic_high"]
+    for size in groups["sizes"]:
+        assert size["prompts"] == 40_000 / size["group"] and size["informative_groups"] == pytest.approx(size["prompts"] * size["informative"])
+    text = pgpost("budget", path, "--group", 8, "--prompts", 5000, "--seconds-per-answer", 2).stdout
+    assert "groups of 8: 5,000 prompts are 40,000 answers, 22.2 GPU hours" in text and "gamma" not in text and "Assumed: prompts to come" in text
+    assert f"{5000 * share:,.0f} groups with a right and a wrong answer" in text and "outcome rewards" not in text
+    both = pgpost("budget", path, "--group", 8, "--eps", ".4").stdout
+    assert "groups of 8: 8 prompts are 64 answers\n" in both and "outcome rewards: likelihood quantile" in both and both.count("Assumed:") == 2
+    alone = models("budget", path, "--eps", ".4")["log"]
+    assert alone["groups"] is None and alone["outcome"] is not None
+
+
+def test_nothing_solved_has_a_budget_without_bounds(tmp_path):
+    path = counts(tmp_path / "log.csv", [(i, 0, 8) for i in range(30)])
+    groups = models("budget", path, "--group", 8)["log"]["groups"]
+    assert groups["informative"] == 0 and groups["dynamic"] is None and groups["best"] is None
+    text = pgpost("budget", path, "--group", 8, "--seconds-per-answer", 1).stdout
+    assert "no bound answers" not in text and "none of the groups is informative" in text

@@ -27,7 +27,8 @@ NAMED = r"(?:global_?step|checkpoint|ckpt|step|iteration|iter|completions)[-_=]?
 def _integer(step, path):
     "A step as an integer. Raises a `LogError` if it is none."
     if str(step).isdecimal(): return int(step)
-    raise LogError(path, "not a step", f"an integer from 0 on is wanted, got {shown(step)}; --pattern takes the step from the name of the log, --step gives it")
+    ways = "--pattern takes the step from the name of the log, --step gives it"
+    raise LogError(path, "not a step", f"an integer from 0 on is wanted, got {shown(step)}; {ways}")
 
 def step_of_name(
     path,  # of a log
@@ -80,7 +81,8 @@ def _apart(tables, logs):
     problems = pd.concat([t.problem for t in tables.values()])
     if not problems.is_unique: return []
     where = f"{logs[0].path} and {logs[-1].path}" if len(logs) > 1 else logs[0].path
-    return [f"no problem is asked at two steps in {where}, so that nothing can be told of lost support; if they should be the same problems, --key says what names them"]
+    untold = f"no problem is asked at two steps in {where}, so that nothing can be told of lost support"
+    return [f"{untold}; if they should be the same problems, --key says what names them"]
 
 def _equal(by_step):
     "Raise a `LogError` if two logs of one step are equal; say it, if logs of different steps are."
@@ -93,7 +95,18 @@ def _together(parts):
     "One table of counts of several."
     return pd.concat(parts).groupby("problem", sort=False).sum().reset_index()
 
-# %% ../nbs/14a_trace.ipynb #1a8dec59
+# %% ../nbs/14a_trace.ipynb #c2d489b4
+def _cut(paths, steps, pattern, options):
+    "All logs, and of each step the counts by the path of the log that they come from."
+    logs = []
+    parts = defaultdict(dict)
+    for path, given in zip(paths, steps):
+        for log in read_each([path], **options):
+            logs.append(log)
+            for step, counts in _by_step(log, given, pattern).items(): parts[step][log.path] = counts
+    return logs, parts
+
+# %% ../nbs/14a_trace.ipynb #d1f15bbe
 def read_trace(
     paths,  # logs, or folders with logs
     steps=None,  # the step of each of `paths`, or None
@@ -105,21 +118,12 @@ def read_trace(
     """Counts at each step of training. `attrs["warnings"]` of the first table is what is to be borne in mind. Raises `LogError`."""
     check_pattern(pattern)
     if steps is not None and len(steps) != len(paths): raise ValueError(f"a step for each of {len(paths)} logs is wanted, got {len(steps)}")
-    options.update(progress=progress, skipped=skipped, steps=True)
     if len(set(map(Path, paths))) < len(paths): raise LogError(paths[-1], "duplicated samples", "different logs are wanted, one is named twice")
-    parts = defaultdict(list)
-    files = defaultdict(list)
-    logs = []
-    for i, path in enumerate(paths):
-        for log in read_each([path], **options):
-            logs.append(log)
-            for step, counts in _by_step(log, steps and steps[i], pattern).items():
-                parts[step].append(counts)
-                files[step].append(log.path)
+    logs, parts = _cut(paths, steps or [None] * len(paths), pattern, dict(options, progress=progress, skipped=skipped, steps=True))
     _check_problems(logs)
     if len(parts) < 2: raise LogError(logs[-1].path, "one step only", f"logs of two steps of training or more are wanted, all are of step {min(parts)}")
-    tables = {step: _together(parts[step]) for step in sorted(parts)}
-    said = [*chain.from_iterable(log.table.attrs["warnings"] for log in logs), *_equal(files), *_apart(tables, logs)]
+    tables = {step: _together(parts[step].values()) for step in sorted(parts)}
+    said = [*chain.from_iterable(log.table.attrs["warnings"] for log in logs), *_equal(parts), *_apart(tables, logs)]
     tables[min(tables)].attrs["warnings"] = list(dict.fromkeys(said))
     return tables
 
@@ -229,18 +233,18 @@ def _shortened(names):
     end = len(os.path.commonprefix([name[start:][::-1] for name in names]))
     return {name: shown(name[max(start - CONTEXT, 0):len(name) - max(end - CONTEXT, 0)]) for name in names}
 
-# %% ../nbs/14a_trace.ipynb #34b6ce9d
+# %% ../nbs/14a_trace.ipynb #b259f331
 def _some_of(rows, number):
     "At most that many rows, evenly spaced, with the first and the last."
     return rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(number, len(rows))).round().astype(int))]
 
-def _share(value, low, high): return "" if np.isnan(value) else f"{value:.3f} ({low:.2f} to {high:.2f})"
+def _with_limits(value, low, high): return "" if np.isnan(value) else f"{value:.3f} ({low:.2f} to {high:.2f})"
 
 def _shown_step(row, quantiles):
     "A row of the table in words."
     n = f"{row.least_samples}" if row.least_samples == row.most_samples else f"{row.least_samples} to {row.most_samples}"
     columns = {"step": row.step, "problems": row.problems, "answers each": n, "pass@1": f"{row.pass_at_1:.3f}",
-               "informative": _share(row.informative, row.informative_low, row.informative_high)}
+               "informative": _with_limits(row.informative, row.informative_low, row.informative_high)}
     for q in quantiles[quantiles.step == row.step].itertuples():
         estimate = f"{q.quantile:.3f}" if q.quantile >= row.resolution else f"< {row.resolution:.3g}"
         columns[f"LQ({q.eps:g})"] = f"{estimate} ({q.low:.2g} to {q.high:.2g})"
@@ -251,8 +255,10 @@ def _step_lines(steps, quantiles, confidence, most=12):
     table = pd.DataFrame([_shown_step(row, quantiles) for row in _some_of(steps, most).itertuples()])
     yield from ("  " + line for line in table.to_string(index=False).splitlines())
     if len(steps) > most: yield f"  {most} of {len(steps)} steps; --out and --json have all"
-    yield f"  in brackets {100 * confidence:g}% intervals, for each step by itself; informative: groups of {steps.group[0]} with a right and a wrong answer"
-    if steps.too_few.any(): yield f"  {steps.too_few.sum()} groups with fewer answers than {steps.group[0]} are not among these"
+    group = steps.group[0]
+    informative = f"informative: groups of {group} with a right and a wrong answer" if group > 1 else "one answer to a problem makes no group"
+    yield f"  in brackets {100 * confidence:g}% intervals, for each step by itself; {informative}"
+    if steps.too_few.any(): yield f"  {steps.too_few.sum()} groups with fewer answers than {group} are not among these"
 
 # %% ../nbs/14a_trace.ipynb #1e0009f0
 def _lost_lines(problems, rate, most=8):
@@ -267,7 +273,7 @@ def _lost_lines(problems, rate, most=8):
         yield f"    {names[row.problem]}: {before}, 0 of {row.answers_since} at {row.steps_since} steps since"
     if len(lost) > most: yield f"    and {len(lost) - most} more"
 
-# %% ../nbs/14a_trace.ipynb #e67e3591
+# %% ../nbs/14a_trace.ipynb #508cde14
 class TraceReport(Report):
     "What there is to say of training: plain data, `text` in words, and the tables `steps`, `quantiles`, `problems` and `curves`."
     def __init__(self, paragraphs, steps, quantiles, problems, curves, **content):
@@ -278,7 +284,7 @@ class TraceReport(Report):
 
 FEW = 30  # problems
 
-def _few(steps):
+def _few_problems(steps):
     "A warning if most steps have few problems."
     few = int((steps.problems < FEW).sum())
     if 2 * few > len(steps): yield f"{few} of {len(steps)} steps have fewer than {FEW} problems, of which little follows: --every N takes N steps together"
@@ -304,10 +310,10 @@ def trace_report(
     problems = problem_table(tables, rate)
     steps["lost"] = _lost_by(steps.step, problems)
     curves = step_tables({step: joined[step] for step in _some_of(steps, 6).step}, np.arange(100) / 100, group, confidence)[1]
-    warnings = [*next(iter(tables.values())).attrs.get("warnings", []), *_few(steps)]
+    warnings = [*next(iter(tables.values())).attrs.get("warnings", []), *_few_problems(steps)]
     taken = f"; {every} steps are taken together" if every > 1 else ""
     span = f"{len(tables)} steps, from {min(tables)} to {max(tables)}: {_come_back(problems, len(tables))}; {steps.answers.sum():,} answers{taken}"
     lines = [span, *(f"  warning: {printable(sentence)}" for sentence in warnings), *_step_lines(steps, quantiles, confidence)]
     if problems.steps.max() > 1: lines += _lost_lines(problems, rate)
-    return TraceReport("\n".join(lines), steps, quantiles, problems, curves, number_of_problems=len(problems), at_two_steps=int((problems.steps > 1).sum()),
-                       confidence=confidence, rate=rate, warnings=warnings, skipped=dict(skipped or {}))
+    return TraceReport("\n".join(lines), steps, quantiles, problems, curves, number_of_problems=len(problems),
+                       at_two_steps=int((problems.steps > 1).sum()), confidence=confidence, rate=rate, warnings=warnings, skipped=dict(skipped or {}))

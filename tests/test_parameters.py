@@ -1,6 +1,5 @@
-"""Readers change the parameters of the pages: every value within the range that stands beside a parameter runs without an error. Covers all notebooks.
-
-A range is the end of a parameter's comment, `T = 4000  # updates; 10 .. 100_000`. In a list it holds for each value."""
+"Readers change the parameters of the pages: within the range that stands beside a parameter nothing fails. Covers all notebooks."
+# A range is the end of a parameter's comment, `T = 4000  # updates; 10 .. 100_000`. In a list it holds for each value.
 import ast
 import re
 

@@ -88,31 +88,36 @@ def _miss(c, n, k):
     with np.errstate(divide="ignore"): log_miss = np.cumsum(np.log1p(-np.minimum(c[:, None] / (n[:, None] - i), 1)), axis=1)
     return np.exp(log_miss[:, k - 1])
 
-# %% ../nbs/09g_change.ipynb #e7380cef
-def _mixtures(L, share, iterations=50):
-    "EM from equal weights for several distributions of the counts, shape (draws, counts): weights of the likelihoods, (draws, grid)."
-    weight = np.full((len(share), L.shape[1]), 1 / L.shape[1])
-    for _ in range(iterations): weight *= (share / (weight @ L.T)) @ L
-    return weight / weight.sum(axis=1, keepdims=True)
+# %% ../nbs/09g_change.ipynb #dbb1ade7
+def _resampled(J, resamples, rng):
+    "Shares of J problems, shape (1 + resamples, J): of each as they are, and of each as often as it is drawn with replacement."
+    equal = np.full(J, 1 / J)
+    return np.vstack([equal, np.random.default_rng(rng).multinomial(J, equal, size=resamples) / J])
 
-def _pass_curves(c, n, k, draws):
-    "pass@k of resampled problems: draws holds the share of each problem in each draw, shape (draws, J); the result is (draws, k)."
-    from scipy.stats import binom
-    (c, n), where = np.unique(np.stack([c, n]), axis=1, return_inverse=True)
-    share = np.zeros((len(draws), len(c)))
-    np.add.at(share.T, where.ravel(), draws.T)
-    known = np.minimum(k, n.min())
-    curves = 1 - share @ _miss(c, n, known)
-    if k.max() <= n.min(): return curves
-    a = quantile_from_counts(c, n).likelihood
-    weight = _mixtures(binom.pmf(c[:, None], n[:, None], a), share)
-    return np.minimum(curves + weight @ ((1 - a)[:, None]**known - (1 - a)[:, None]**k), 1)
+def _measured(c, n, k, shares):
+    "pass@k for the k that are measured, with each row of shares of the problems: shape (draws, k)."
+    return 1 - shares @ _miss(c, n, k[k <= n.min()])
 
-# %% ../nbs/09g_change.ipynb #a32abb84
+def _limits(draws, confidence_level):
+    "The limits between which the middle of the draws lies, the first row, which is no draw, left out."
+    outside = (1 - confidence_level) / 2
+    return np.quantile(draws[1:], [outside, 1 - outside], axis=0, method="inverted_cdf")
+
+# %% ../nbs/09g_change.ipynb #25745300
+def _curve(c, n, k, draws, confidence_level):
+    "The curve of one model with its limits: a row for each k."
+    low, high = _limits(draws, confidence_level)
+    beyond = k[len(low):]
+    value = np.append(draws[0], quantile_from_counts(c, n).pass_at(beyond) if len(beyond) else [])
+    unsolved = (1 - high[-1])**(beyond / n.min())
+    return pd.DataFrame(dict(k=k, pass_at_k=value, low=np.append(low, np.full(len(beyond), low[-1])), high=np.append(high, 1 - unsolved), measured=k <= n.min()))
+
+# %% ../nbs/09g_change.ipynb #8ae5a328
 def _numbers(limit, *included):
-    "Numbers of samples up to a limit, evenly in the logarithm."
+    "Numbers of samples up to a limit, evenly in the logarithm, and those to be included."
     steps = 2**(np.arange(16 * math.log2(limit) + 1) / 16)
-    return np.unique([*steps.astype(int), limit, *included])
+    k = np.unique([*steps.astype(int), limit, *included])
+    return k[k <= limit]
 
 # %% ../nbs/09g_change.ipynb #ea067576
 def _crossings(difference, k):
@@ -128,25 +133,35 @@ def _crossings(difference, k):
     found[row] = np.exp(log_k[after - 1] + (log_k[after] - log_k[after - 1]) * d0 / (d0 - d1))
     return found
 
-# %% ../nbs/09g_change.ipynb #290c2cbf
+# %% ../nbs/09g_change.ipynb #5a61fcc4
 @dataclass(frozen=True)
 class Crossing:
     "Where the pass@k of two models cross: the first k at which the one that is behind with few samples is ahead."
     k: float  # infinite if they do not cross up to `limit`
-    low: float  # lower limit, from problems drawn anew
-    high: float  # upper limit; infinite if it lies beyond `limit`
-    limit: int  # the largest k that was looked at
-    measured: bool  # whether the curves are measured up to `k`, or up to `limit` if they do not cross
-    share: float  # of the draws of problems in which the curves cross up to `limit`
+    low: float  # lower limit, from problems drawn anew; at most `answers`
+    high: float  # upper limit; infinite if it lies beyond `answers`
+    answers: int  # up to which both curves are measured
+    limit: int  # up to which they are predicted
+    share: float  # of the draws of problems in which the curves cross up to `answers`
     ahead: str  # name of the model that is ahead before; empty if the curves are equal
 
     def __str__(self):
         if not self.ahead: return f"the curves are the same up to k = {self.limit}"
-        kind = "measured" if self.measured else "predicted"
+        kind = "measured" if min(self.k, self.limit) <= self.answers else "predicted"
         if self.k == math.inf:
-            return f"{self.ahead} is ahead up to k = {self.limit} ({kind}); the curves cross in {self.share:.0%} of the draws of problems"
-        high = f"{self.high:.3g}" if self.high < math.inf else f"beyond {self.limit}"
+            return f"{self.ahead} is ahead up to k = {self.limit} ({kind}); in {self.share:.0%} of the draws of problems the curves cross up to k = {self.answers}"
+        high = f"{self.high:.3g}" if self.high < math.inf else f"beyond {self.answers}"
         return f"{self.ahead} is ahead up to k = {self.k:.3g} ({kind}; interval {self.low:.3g} to {high})"
+
+def _crossing(difference, draws, k, confidence_level, names):
+    "The crossing of the curves of two models: of the difference of pass@k, second minus first, and its draws for the measured k."
+    (at,) = _crossings(difference[None], k)
+    measured = k[:draws.shape[1]]
+    found = _crossings(draws, measured)
+    low, high = _limits(found, confidence_level)
+    signs = np.sign(difference[difference != 0])
+    ahead = names[int(signs[0] > 0)] if len(signs) else ""
+    return Crossing(float(at), float(min(low, measured[-1])), float(high), int(measured[-1]), int(k[-1]), float((found[1:] < np.inf).mean()), ahead)
 
 # %% ../nbs/09g_change.ipynb #7c2d00aa
 def _joined(first, second):
@@ -159,33 +174,18 @@ def _joined(first, second):
         raise ValueError(f"the models have no problem in common: {first.problem.iloc[0]!r} is the first of one, {second.problem.iloc[0]!r} of the other")
     return both, len(first) + len(second) - 2 * len(both)
 
-# %% ../nbs/09g_change.ipynb #2f183a6e
-def _resampled(J, resamples, rng):
-    "Shares of J problems, shape (1 + resamples, J): of each as they are, and of each as often as it is drawn with replacement."
-    equal = np.full(J, 1 / J)
-    return np.vstack([equal, np.random.default_rng(rng).multinomial(J, equal, size=resamples) / J])
+# %% ../nbs/09g_change.ipynb #88d94327
+def _paired(first, second):
+    "Differences of the draws of two models, second minus first, as far as both are measured."
+    known = min(first.shape[1], second.shape[1])
+    return second[:, :known] - first[:, :known]
 
-def _limits(draws, confidence_level):
-    "The limits between which the middle of the draws lies, the first row, which is no draw, left out."
-    outside = (1 - confidence_level) / 2
-    return np.quantile(draws[1:], [outside, 1 - outside], axis=0, method="inverted_cdf")
+def _difference(k, paired, confidence_level):
+    "The measured difference with its limits: a row for each k."
+    low, high = _limits(paired, confidence_level)
+    return pd.DataFrame(dict(k=k[:len(low)], difference=paired[0], low=low, high=high))
 
-def _table(value, draws, k, least, confidence_level):
-    "A row for each k: what is estimated, its limits, and whether all problems have so many answers."
-    low, high = _limits(draws, confidence_level)
-    return pd.DataFrame({"k": k, value: draws[0], "low": low, "high": high, "measured": k <= least})
-
-# %% ../nbs/09g_change.ipynb #4ee7edaa
-def _crossing(draws, k, least, confidence_level, names):
-    "The crossing of the curves of two models, from the differences of pass@k, second minus first."
-    found = _crossings(draws, k)
-    low, high = _limits(found, confidence_level)
-    signs = np.sign(draws[0])
-    ahead = names[int(signs[signs != 0][0] > 0)] if signs.any() else ""
-    measured = bool(min(found[0], k[-1]) <= least)
-    return Crossing(float(found[0]), float(low), float(high), int(k[-1]), measured, float((found[1:] < np.inf).mean()), ahead)
-
-# %% ../nbs/09g_change.ipynb #2e4d720b
+# %% ../nbs/09g_change.ipynb #394a2896
 @dataclass(frozen=True)
 class Change:
     "What the second of two models gained and lost against the first, on the problems of both."
@@ -193,15 +193,15 @@ class Change:
     problems: pd.DataFrame  # problem, n_correct_1, n_samples_1, n_correct_2, n_samples_2, p_value, adjusted, verdict: see `verdicts_of`
     unpaired: int  # problems that only one model has, which are left out
     coverage: Coverage  # problems solved at equal numbers of answers
-    curves: pd.DataFrame  # model, k, pass_at_k, low, high (each k by itself), measured
-    difference: pd.DataFrame  # k, difference of pass@k (second minus first), low, high (each k by itself), measured
+    curves: pd.DataFrame  # model, k, pass_at_k, low, high (for each k by itself), measured
+    difference: pd.DataFrame  # k, difference of pass@k (second minus first), low, high (for each k by itself), as far as both are measured
     crossing: Crossing  # where the curves cross
 
     def named(self, verdict):
         "Names of the problems with a verdict, the surest first."
         return self.problems.query("verdict == @verdict").sort_values("p_value", kind="stable").problem.tolist()
 
-# %% ../nbs/09g_change.ipynb #b13acec9
+# %% ../nbs/09g_change.ipynb #03e14f67
 def _check_wishes(limit, confidence_level, resamples):
     if limit < 1: raise ValueError(f"limit must be at least 1, got {limit}")
     if not 0 < confidence_level < 1: raise ValueError(f"confidence_level must lie strictly between 0 and 1, got {confidence_level}")
@@ -223,12 +223,12 @@ def change_between(
     most = int(min(n1.max(), n2.max()))
     if limit is None: limit = 16 * most if most > 1 else 1
     _check_wishes(limit, confidence_level, resamples)
-    least = [int(n.min()) for n in (n1, n2)]
-    k = _numbers(limit, *(m for m in least if m <= limit))
+    k = _numbers(limit, n1.min(), n2.min())
     shares = _resampled(len(both), resamples, rng)
-    draws = [_pass_curves(c, n, k, shares) for c, n in ((c1, n1), (c2, n2))]
-    difference = draws[1] - draws[0]
-    curves = [_table("pass_at_k", drawn, k, m, confidence_level).assign(model=name) for name, drawn, m in zip(names, draws, least)]
+    draws = [_measured(c, n, k, shares) for c, n in ((c1, n1), (c2, n2))]
+    paired = _paired(*draws)
+    curves = [_curve(c, n, k, drawn, confidence_level) for c, n, drawn in ((c1, n1, draws[0]), (c2, n2, draws[1]))]
+    difference = (curves[1].pass_at_k - curves[0].pass_at_k).to_numpy()
     return Change(tuple(names), both.join(verdicts_of(*counts, rate)), unpaired, coverage_of(*counts, chance, 1 - confidence_level),
-                  pd.concat(curves, ignore_index=True), _table("difference", difference, k, min(least), confidence_level),
-                  _crossing(difference, k, min(least), confidence_level, names))
+                  pd.concat([curve.assign(model=name) for name, curve in zip(names, curves)], ignore_index=True),
+                  _difference(k, paired, confidence_level), _crossing(difference, paired, k, confidence_level, names))

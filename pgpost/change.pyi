@@ -31,8 +31,8 @@ class Crossing:
     k: float
     low: float
     high: float
+    answers: int
     limit: int
-    measured: bool
     share: float
     ahead: str
 

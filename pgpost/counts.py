@@ -8,10 +8,12 @@ __all__ = ['CONCENTRATION', 'count_warnings', 'CountQuantile', 'quantile_from_co
 
 # %% ../nbs/09e_counts.ipynb #a439b5f0
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from fastcore.basics import patch
-from .band import cdf_band, quantile_band
+from .band import Localization, NoDistribution, cdf_band, informative_estimates, informative_limits, limits_of, pass_limits, pointwise_cdf, pointwise_quantile
+from .band import quantile_band, sharp_cdf, sharp_quantile
 from .core import forget_patched
 from .estimate import anchored_pass_at, estimate_from_counts, smooth
 from .quantile import check_counts
@@ -108,6 +110,7 @@ class CountQuantile:
     n_samples: np.ndarray  # sampled answers of each problem, shape (J,)
     confidence_level: float  # of the band
     estimate: object  # of the likelihoods, with `cdf`, `quantile` and `pass_at`: see `pgpost.estimate`
+    band: str = "sharp"  # or "closed": see `quantile_from_counts`
 
     @property
     def likelihood(self):
@@ -128,24 +131,23 @@ class CountQuantile:
         "Q(eps) of the estimate: likelihoods, shape of `eps`."
         return self.estimate.quantile(eps)
 
-    def confidence_interval(self, eps):
-        "Lower and upper limits of Q(eps), shape of `eps` each: a band for the whole curve, distribution-free."
-        eps = np.asarray(eps, dtype=float)
-        if not ((eps >= 0) & (eps <= 1)).all(): raise ValueError("eps must lie between 0 and 1")
-        low, high = quantile_band(self.n_correct, self.n_samples, 1 - self.confidence_level, eps.ravel())
-        return low.reshape(eps.shape)[()], high.reshape(eps.shape)[()]
+    @cached_property
+    def _limits(self): return limits_of(self.n_correct, self.n_samples, 1 - self.confidence_level)
 
-    def cdf_interval(self, a):
-        "Lower and upper limits of the share of problems with a likelihood of at most `a`, shape of `a` each: the same band."
-        a = np.asarray(a, dtype=float)
-        if not ((a >= 0) & (a <= 1)).all(): raise ValueError("a must lie between 0 and 1")
-        low, high = cdf_band(self.n_correct, self.n_samples, 1 - self.confidence_level, a.ravel())
-        return low.reshape(a.shape)[()], high.reshape(a.shape)[()]
+    @cached_property
+    def _localization(self):
+        "What the sharp band is made of; None for the one in closed form, and for counts that fit no distribution."
+        if self.band == "closed": return None
+        try: return Localization(self.n_correct, self.n_samples, self._limits)
+        except NoDistribution: return None
 
     @property
     def warnings(self):
         "What the counts themselves say against reading them as they are: see `count_warnings`."
-        return count_warnings(self.n_correct, self.n_samples)
+        found = count_warnings(self.n_correct, self.n_samples)
+        if self.band == "sharp" and not self._localization:
+            found.append("the counts vary less from problem to problem than those of independent answers, whatever the likelihoods: pass@k and the band, in closed form, may not hold")
+        return found
 
     def cdf(self, a):
         "Estimated share of problems with a likelihood of at most `a`, shape of `a`."
@@ -155,10 +157,59 @@ class CountQuantile:
         "Probability of a success among m samples, mean over problems: unbiased up to the least `n_samples`, then with what the estimate adds."
         return anchored_pass_at(self.estimate, self.n_correct, self.n_samples, m)
 
+    def informative(self, group):
+        "Share of groups of so many answers with both right and wrong ones, mean over problems: unbiased up to the least `n_samples`, then with what the estimate adds."
+        if np.ndim(group): return np.array([self.informative(one) for one in group])
+        n, a = min(group, self.n_samples.min()), self.likelihood
+        if group < 2: raise ValueError(f"a group must have at least 2 answers, to have both right and wrong ones, got {group}")
+        known = informative_estimates(self.n_correct, self.n_samples, n).mean()
+        return min(1., known + self.weight @ ((a**n - a**group) + ((1 - a)**n - (1 - a)**group)))
+
     def first_success(self, m):
         "Samples of a problem until its first success, at most `m`: mean over problems of the estimate."
         a = np.maximum(self.likelihood, 1e-300)
         with np.errstate(divide="ignore"): return self.weight @ (-np.expm1(m * np.log1p(-a)) / a)
+
+# %% ../nbs/09e_counts.ipynb #4cb9ee92
+def _shares(name, values):
+    "The values as an array, checked."
+    values = np.asarray(values, dtype=float)
+    if not ((values >= 0) & (values <= 1)).all(): raise ValueError(f"{name} must lie between 0 and 1")
+    return values
+
+@patch
+def confidence_interval(self:CountQuantile, eps, simultaneous=True):
+    "Lower and upper limits of Q(eps), shape of `eps` each, distribution-free: of a band for the whole curve, or of each `eps` by itself."
+    eps = _shares("eps", eps)
+    if simultaneous:
+        ends = quantile_band(self.n_correct, self.n_samples, self._limits, eps.ravel())
+        if self._localization: ends = sharp_quantile(self._localization, eps.ravel(), *ends)
+    else: ends = pointwise_quantile(self.n_correct, self.n_samples, 1 - self.confidence_level, eps.ravel())
+    return tuple(end.reshape(eps.shape)[()] for end in ends)
+
+@patch
+def cdf_interval(self:CountQuantile, a, simultaneous=True):
+    """Lower and upper limits of the share of problems with a likelihood of at most `a`, shape of `a` each: of the same band, or of each `a` by itself.
+    At `a` = 0 it is the share of problems that no number of samples would solve."""
+    a = _shares("a", a)
+    if simultaneous:
+        ends = cdf_band(self.n_correct, self.n_samples, self._limits, a.ravel())
+        if self._localization: ends = sharp_cdf(self._localization, a.ravel(), *ends)
+    else: ends = pointwise_cdf(self.n_correct, self.n_samples, 1 - self.confidence_level, a.ravel())
+    return tuple(end.reshape(a.shape)[()] for end in ends)
+
+# %% ../nbs/09e_counts.ipynb #d9402c14
+@patch
+def pass_interval(self:CountQuantile, m):
+    "Lower and upper limits of `pass_at(m)`, shape of `m` each, for each m by itself. Beyond the least `n_samples` the lower one stays, since nothing is assumed."
+    ends = [pass_limits(self.n_correct, self.n_samples, one, 1 - self.confidence_level) for one in np.ravel(m)]
+    return tuple(end.reshape(np.shape(m))[()] for end in np.transpose(ends))
+
+@patch
+def informative_interval(self:CountQuantile, group):
+    "Lower and upper limits of `informative(group)`, shape of `group` each, for each size by itself. Beyond the least `n_samples` the lower one stays, since nothing is assumed."
+    ends = [informative_limits(self.n_correct, self.n_samples, one, 1 - self.confidence_level) for one in np.ravel(group)]
+    return tuple(end.reshape(np.shape(group))[()] for end in np.transpose(ends))
 
 # %% ../nbs/09e_counts.ipynb #890128d1
 @patch
@@ -188,12 +239,15 @@ def quantile_from_counts(
     n_samples,  # sampled answers of each problem: a number, or shape (J,)
     confidence_level=.95,  # of the band for the whole curve
     estimate="average",  # of the likelihoods: one of `pgpost.estimate.ESTIMATES`
+    band=None,  # "sharp", by linear programs, or "closed"; if None sharp, unless n has more than 16 values or exceeds 2048
 ) -> CountQuantile:
     "Likelihood quantile of a model from how many of its sampled answers were correct."
     c, n = check_counts(n_correct, n_samples)
     if not 0 < confidence_level < 1:
         raise ValueError(f"confidence_level must lie strictly between 0 and 1, got {confidence_level}")
-    return CountQuantile(c, n, confidence_level, estimate_from_counts(c, n, estimate))
+    if band is None: band = "sharp" if n.max() <= 2048 and len(np.unique(n)) <= 16 else "closed"
+    if band not in ("sharp", "closed"): raise ValueError(f"band must be sharp or closed, got {band!r}")
+    return CountQuantile(c, n, confidence_level, estimate_from_counts(c, n, estimate), band)
 
 # %% ../nbs/09e_counts.ipynb #d325a49e
 def above_chance(

@@ -16,6 +16,7 @@ class CountQuantile:
     n_samples: np.ndarray
     confidence_level: float
     estimate: object
+    band: str = 'sharp'
 
     @property
     def likelihood(self):
@@ -32,12 +33,6 @@ class CountQuantile:
     def quantiles(self, eps):
         """Q(eps) of the estimate: likelihoods, shape of `eps`."""
 
-    def confidence_interval(self, eps):
-        """Lower and upper limits of Q(eps), shape of `eps` each: a band for the whole curve, distribution-free."""
-
-    def cdf_interval(self, a):
-        """Lower and upper limits of the share of problems with a likelihood of at most `a`, shape of `a` each: the same band."""
-
     @property
     def warnings(self):
         """What the counts themselves say against reading them as they are: see `count_warnings`."""
@@ -48,8 +43,24 @@ class CountQuantile:
     def pass_at(self, m):
         """Probability of a success among m samples, mean over problems: unbiased up to the least `n_samples`, then with what the estimate adds."""
 
+    def informative(self, group):
+        """Share of groups of so many answers with both right and wrong ones, mean over problems: unbiased up to the least `n_samples`, then with what the estimate adds."""
+
     def first_success(self, m):
         """Samples of a problem until its first success, at most `m`: mean over problems of the estimate."""
+
+    def confidence_interval(self, eps, simultaneous=True):
+        """Lower and upper limits of Q(eps), shape of `eps` each, distribution-free: of a band for the whole curve, or of each `eps` by itself."""
+
+    def cdf_interval(self, a, simultaneous=True):
+        """Lower and upper limits of the share of problems with a likelihood of at most `a`, shape of `a` each: of the same band, or of each `a` by itself.
+At `a` = 0 it is the share of problems that no number of samples would solve."""
+
+    def pass_interval(self, m):
+        """Lower and upper limits of `pass_at(m)`, shape of `m` each, for each m by itself. Beyond the least `n_samples` the lower one stays, since nothing is assumed."""
+
+    def informative_interval(self, group):
+        """Lower and upper limits of `informative(group)`, shape of `group` each, for each size by itself. Beyond the least `n_samples` the lower one stays, since nothing is assumed."""
 
     def table(self, eps):
         """`DataFrame` with a row for each `eps`: quantile, its band (low, high), and 1/quantile samples for a first success with their band;
@@ -58,7 +69,7 @@ class CountQuantile:
     def plot(self, ax, **kwargs):
         """Draw the quantile with its band on matplotlib axes, on a logarithmic scale that ends at a tenth of the resolution."""
 
-def quantile_from_counts(n_correct, n_samples, confidence_level=0.95, estimate='average') -> CountQuantile:
+def quantile_from_counts(n_correct, n_samples, confidence_level=0.95, estimate='average', band=None) -> CountQuantile:
     """Likelihood quantile of a model from how many of its sampled answers were correct."""
 
 def above_chance(n_correct, n_samples, chance=0.0, level=0.05) -> np.ndarray:

@@ -156,14 +156,13 @@ def _product(x, W):
 @or_compiled
 def _sums(G, index, size):
     "The sums of the rows of `G` that have equal `index` below `size`, shape (size, k)."
-    k = G.shape[1]
-    where = k * index[:, None] + np.arange(k)  # the place of each number of G in the flat result
-    return np.bincount(where.ravel(), G.ravel(), minlength=size * k).reshape(size, k)
+    from scipy.sparse import csc_array  # not at the top: it is slow to load, and where loops are compiled it is not needed
+    one_hot = csc_array((np.ones(len(G)), index, np.arange(len(G) + 1)), shape=(size, len(G)))  # a 1 in each column
+    return one_hot @ G
 
 # %% ../nbs/02_features.ipynb #280388d8
 def _outer(x, row, G, replicates, out=None):
     "The sums of the outer products of `x[row]` and `G` over the places of each replicate, shape (replicates, d, k)."
-    if replicates == 1: return np.matmul(np.take(x, row, axis=0).T, G[None], out=out)
     by_row = _sums(G, row, len(x)).reshape(replicates, -1, G.shape[1])
     return np.matmul(x.reshape(replicates, -1, x.shape[1]).swapaxes(1, 2), by_row, out=out)
 

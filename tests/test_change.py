@@ -6,7 +6,7 @@ from math import comb, inf
 import numpy as np
 import pandas as pd
 import pytest
-from pgpost.change import _crossings, _miss, _mixtures, _numbers, _pass_curves, _resampled, _solved, change_between, coverage_of, fisher_p, verdicts_of
+from pgpost.change import _crossings, _limits, _measured, _miss, _numbers, _resampled, _solved, change_between, coverage_of, fisher_p, verdicts_of
 from pgpost.counts import above_chance, quantile_from_counts
 from pgpost.quantile import pass_at_k
 from scipy.stats import beta, binom, false_discovery_control, fisher_exact
@@ -85,26 +85,41 @@ def test_measured_curves_are_pass_at_k():
 
 @pytest.mark.parametrize("unequal", [False, True])
 def test_a_draw_of_problems_is_a_table_with_these_rows(unequal):
-    "Measured and predicted, for all draws at once, against the estimate of each table by itself."
     rng = np.random.default_rng(0)
     n = rng.choice([8, 12, 16], size=40) if unequal else np.full(40, 16)
-    n[:3] = 8, 16, 8  # in every draw below
-    c, k = rng.binomial(n, rng.beta(.5, .5, size=40)), np.array([1, 4, 8, 20, 300])
-    drawn = [np.append([0, 1, 2], rng.integers(40, size=37)) for _ in range(5)]
+    n[0] = 8
+    c, k = rng.binomial(n, rng.beta(.5, .5, size=40)), np.array([1, 4, 8, 20])
+    drawn = [rng.integers(40, size=40) for _ in range(5)]
     shares = np.array([np.bincount(rows, minlength=40) / 40 for rows in drawn])
-    expected = [quantile_from_counts(c[rows], n[rows]).pass_at(k) for rows in drawn]
-    np.testing.assert_allclose(_pass_curves(c, n, k, shares), expected, atol=1e-9)
+    expected = [[pass_at_k(c[rows], n[rows], m).mean() for m in (1, 4, 8)] for rows in drawn]
+    np.testing.assert_allclose(_measured(c, n, k, shares), expected, atol=1e-12)
 
 
-def test_mixtures_of_several_draws_are_those_of_each():
-    L, share = np.random.default_rng(0).random((7, 30)), np.random.default_rng(1).dirichlet(np.ones(7), size=4)
-    np.testing.assert_allclose(_mixtures(L, share), np.vstack([_mixtures(L, row[None]) for row in share]), rtol=1e-10)
+def test_predictions_are_those_of_the_estimate_within_limits_that_hold_for_any_distribution():
+    """Beyond n the lower limit is that of pass@n, and the upper one what Jensen's inequality leaves: reached by problems that are all alike, and
+    never passed by any distribution with the same pass@n."""
+    rng = np.random.default_rng(0)
+    counts = [table(rng.binomial(8, rng.beta(.5, .5, size=60)), 8) for _ in range(2)]
+    change = change_between(*counts, resamples=50)
+    for name, t in zip(("first", "second"), counts):
+        curve = change.curves.query("model == @name").reset_index()
+        np.testing.assert_allclose(curve.pass_at_k, quantile_from_counts(t.n_correct, t.n_samples).pass_at(curve.k.to_numpy()), atol=1e-12)
+        at, beyond = curve[curve.k == 8].iloc[0], curve[~curve.measured]
+        assert (beyond.low == at.low).all() and beyond.k.max() == 128
+        np.testing.assert_allclose(1 - beyond.high, (1 - at.high)**(beyond.k / 8), atol=1e-12)
+        alike = 1 - (1 - at.high)**(1 / 8)  # the likelihood of problems that are all alike
+        np.testing.assert_allclose(beyond.high, 1 - (1 - alike)**beyond.k, atol=1e-12)
+        for _ in range(100):
+            a, weight = rng.random(5), rng.dirichlet(np.ones(5))
+            assert all(weight @ (1 - a)**m >= (weight @ (1 - a)**8)**(m / 8) - 1e-12 for m in beyond.k)
 
 
 def test_resampling_keeps_the_mean_and_has_the_variance_of_the_bootstrap():
     "The mean of a share over draws is 1/J and J times a share is Bin(J, 1/J): variance 1 - 1/J. Of 20,000 draws, five standard errors."
     shares = _resampled(10, 20_000, rng=0)
     assert (shares[0] == .1).all() and np.allclose(shares.sum(axis=1), 1)
+    low, high = _limits(np.arange(101.)[:, None], .5)  # of the draws 1 to 100, the first row left out
+    assert (low, high) == (25, 75)
     assert abs(10 * shares[1:, 3].mean() - 1) < 5 * np.sqrt(.9 / 20_000)
     assert abs((10 * shares[1:, 3]).var() - .9) < 5 * np.sqrt(2.5 / 20_000)
 
@@ -126,7 +141,7 @@ def test_a_crossing_with_a_closed_form():
     always, never = np.full(50, n), np.zeros(50, dtype=int)
     trained, base = table([*always, *never], n), table(np.full(100, int(a * n)), n)
     change = change_between(base, trained, limit=64, resamples=20)
-    assert change.crossing.k == pytest.approx(np.log(.5) / np.log(1 - a), rel=2e-3) and change.crossing.measured and change.crossing.ahead == "second"
+    assert change.crossing.k == pytest.approx(np.log(.5) / np.log(1 - a), rel=2e-3) and change.crossing.answers == 64 and change.crossing.ahead == "second"
 
 
 def with_training(kind, rng, J):

@@ -583,10 +583,12 @@ def _steps_of(paths, steps):
 @commands.command()
 @click.argument("logs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="DIR|LOG...")
 @_option("--step", type=_List(_Integer(0)), metavar="S,S", help="the step of each log; default: told by the records or the names")
-@_option("--pattern", metavar="REGEX", help=r"where the step is in the names of files and folders, as ckpt-(\d+); default: step_100, checkpoint-100, 100.jsonl and the like")
+@_option("--pattern", metavar="REGEX", help=r"""where the step is in the names of files and folders, as ckpt-(\d+);
+         default: step_100, checkpoint-100, 100.jsonl and the like""")
 @_with(_READING)
 @_option("--eps", type=_List(_Number(0, 1)), default="0.1,0.5", metavar="E,E", help="fractions of problems left out, a line each")
-@_option("--group", type=_Integer(2), metavar="G", help="answers in a group, of which the share of informative ones is told; default: what nine of ten groups have")
+@_option("--group", type=_Integer(2), metavar="G", help="""answers in a group, of which the share of informative ones is told;
+         default: what nine of ten groups have""")
 @_option("--every", type=_Integer(1), default=1, metavar="N", help="take N steps together, where one has few problems")
 @_option("--confidence", type=_Number(0, 1), default=.95, metavar="P", help="of the intervals, for each step")
 @_option("--json", "as_json", is_flag=True, help="print JSON")

@@ -163,7 +163,7 @@ class CountQuantile:
         n, a = min(group, self.n_samples.min()), self.likelihood
         if group < 2: raise ValueError(f"a group must have at least 2 answers, to have both right and wrong ones, got {group}")
         known = informative_estimates(self.n_correct, self.n_samples, n).mean()
-        return min(1., known + self.weight @ (a**n + (1 - a)**n - a**group - (1 - a)**group))
+        return min(1., known + self.weight @ ((a**n - a**group) + ((1 - a)**n - (1 - a)**group)))
 
     def first_success(self, m):
         "Samples of a problem until its first success, at most `m`: mean over problems of the estimate."

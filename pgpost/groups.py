@@ -35,26 +35,6 @@ def informative_share(
     n_wrong = np.subtract(n_samples, n_correct)
     return np.clip(pass_at_k(n_correct, n_samples, group) + pass_at_k(n_wrong, n_samples, group) - 1, 0, 1)
 
-# %% ../nbs/09f_groups.ipynb #ed3b782a
-def _normal_interval(values, level):
-    "Limits of the mean of values between 0 and 1, with Agresti and Coull's additional ones."
-    from scipy.stats import norm
-    z = norm.ppf((1 + level) / 2)
-    number = len(values) + z**2
-    mean = (np.sum(values) + z**2 / 2) / number
-    variance = (np.square(values).sum() + z**2 / 2) / number - mean**2
-    margin = z * np.sqrt(variance / number)
-    return max(mean - margin, 0.), min(mean + margin, 1.)
-
-# %% ../nbs/09f_groups.ipynb #db583279
-def _share_limits(c, n, group, level):
-    "Limits of the share of informative groups; beyond the least number of samples they are those that hold for any problems."
-    least = n.min()
-    low, high = _normal_interval(informative_share(c, n, min(group, least)), level)
-    if group <= least: return low, high
-    alike = [_normal_interval(1 - pass_at_k(count, n, least), (1 + level) / 2)[0] for count in (c, n - c)]
-    return low, 1 - sum(g**(group / least) for g in alike)
-
 # %% ../nbs/09f_groups.ipynb #8075f10c
 def _weights(group):
     "How GRPO weighs a group by its number of right answers, 0 to G."
@@ -81,12 +61,6 @@ def check_group(group):
     "The size of a group in which answers are compared with each other: an integer of at least 2, or a `ValueError`."
     return check_integer("the size of a group, whose answers are compared with each other,", group, 2)
 
-def _share(c, n, a, weight, group):
-    "Share of informative groups: measured up to the least number of samples, then with what the estimated distribution adds."
-    known = min(group, int(n.min()))
-    added = informative_probability(a, group) - informative_probability(a, known)
-    return informative_share(c, n, known).mean() + weight @ added
-
 def _answers(group, share): return group / share if share else math.inf
 
 def group_table(
@@ -99,8 +73,8 @@ def group_table(
     spread = _spread(c, n, a, weight)
     rows = []
     for group in map(check_group, groups):
-        low, high = _share_limits(c, n, group, result.confidence_level)
-        share = float(np.clip(_share(c, n, a, weight, group), low, high))
+        low, high = result.informative_interval(group)
+        share = float(np.clip(result.informative(group), low, high))
         w = _grpo_weight(c, n, a, weight, group)
         rows.append(dict(group=group, informative=share, low=low, high=high, measured=bool(group <= n.min()),
                          answers=_answers(group, share), answers_low=_answers(group, high), answers_high=_answers(group, low),

@@ -336,7 +336,7 @@ def _model_styles(models):
 def draw_report(
     report,  # a `LogReport`, or an object with its tables `curves`, `groups` and `pass_at_k`
 ):  # a matplotlib `Figure`
-    "Likelihood quantile with its band, share of informative groups with its interval, and pass@k, of each model."
+    "Likelihood quantile with its band, share of informative groups and pass@k with their intervals, of each model."
     floor = .1 / report.pass_at_k.query("measured").k.max()
     with theme():
         fig, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
@@ -346,6 +346,7 @@ def draw_report(
             left.fill_between(curve.eps, curve.low.clip(lower=floor), curve.high.clip(lower=floor), color=style["color"], alpha=.2, lw=0)
             middle.fill_between(groups.group, groups.low, groups.high, color=style["color"], alpha=.15, lw=0)
             _measured_and_beyond(middle, groups, "group", "informative", **style, ms=5, label=_literal(model))
+            right.fill_between(passes.k, passes.low, passes.high, color=style["color"], alpha=.15, lw=0)
             _measured_and_beyond(right, passes, "k", "pass_at_k", **style, ms=5, label=_literal(model))
         left.set(title="Likelihood quantile", xlabel=r"share of problems left out, $\varepsilon$", xlim=(0, 1),
                  ylabel="likelihood of a correct answer", yscale="log", ylim=(floor, 1.3))

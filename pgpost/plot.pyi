@@ -33,7 +33,7 @@ def draw_change(curves, crossing):
     """pass@k of a base and a trained model against k, with the number of samples at which they cross."""
 
 def draw_report(report):
-    """Likelihood quantile with its band, share of informative groups with its interval, and pass@k, of each model."""
+    """Likelihood quantile with its band, share of informative groups and pass@k with their intervals, of each model."""
 
 def __getattr__(name):
     ...

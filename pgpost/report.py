@@ -91,13 +91,15 @@ def _guessing(counts, result, chance):
 
 # %% ../nbs/14_report.ipynb #d1214310
 def _pass_at(counts, result):
-    "Measured and predicted pass@k, by k."
+    "Measured and predicted pass@k, by k, and limits that hold for any problems."
     least = int(counts.n_samples.min())
     most = int(counts.n_samples.max())
     k = sorted({least, *(2**i for i in range(least.bit_length()))})
     beyond = [most * factor for factor in (2, 4, 8, 16)]
     predicted = result.pass_at(beyond).tolist() if most > 1 else [None] * len(beyond)
-    return dict(pass_at_k=dict(zip(k, result.pass_at(k).tolist())), predicted_pass_at_k=dict(zip(beyond, predicted)))
+    low, high = result.pass_interval([*k, *beyond])
+    limits = dict(zip([*k, *beyond], np.transpose([low, high]).tolist()))
+    return dict(pass_interval=limits, pass_at_k=dict(zip(k, result.pass_at(k).tolist())), predicted_pass_at_k=dict(zip(beyond, predicted)))
 
 # %% ../nbs/14_report.ipynb #b7cc8dda
 PARTS = {8: "an eighth", 4: "a fourth", 2: "half"}
@@ -309,7 +311,8 @@ def _pass_text(row):
     def line(kind, values): return f"  {kind:10s} " + "  ".join(f"{k}: {p:.4f}" for k, p in values.items())
     yield line("pass@k", row["pass_at_k"])
     if guess := row["guessing"]: yield line("guessing", {k: 1 - (1 - guess["chance"])**k for k in row["pass_at_k"]})
-    if row["n_samples"][1] > 1: yield line("predicted", row["predicted_pass_at_k"])
+    def with_limits(k): return "{:.4f} ({:.3g} to {:.3g})".format(row["predicted_pass_at_k"][k], *row["pass_interval"][k])
+    if row["n_samples"][1] > 1: yield "  predicted  " + "  ".join(f"{k}: {with_limits(k)}" for k in row["predicted_pass_at_k"])
     else: yield "  predicted  nothing: one sample a problem tells pass@1 only"
 
 def _backtest_text(test):
@@ -504,9 +507,10 @@ class LogReport(Report):
 
     @cached_property
     def pass_at_k(self):
-        "A row for each model and k: pass@k, and whether it was measured or predicted."
+        "A row for each model and k: pass@k, its limits, and whether it was measured or predicted."
         kinds = dict(pass_at_k=True, predicted_pass_at_k=False)
-        tables = {name: [dict(k=k, pass_at_k=p, measured=measured) for kind, measured in kinds.items() for k, p in row[kind].items()]
+        def one(row, k, p, measured): return dict(zip(("k", "pass_at_k", "low", "high", "measured"), (k, p, *row["pass_interval"][k], measured)))
+        tables = {name: [one(row, k, p, measured) for kind, measured in kinds.items() for k, p in row[kind].items()]
                   for name, row in self["models"].items()}
         return _stacked(tables).astype(dict(pass_at_k=float))
 

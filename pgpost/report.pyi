@@ -57,7 +57,7 @@ class LogReport(Report):
 
     @cached_property
     def pass_at_k(self):
-        """A row for each model and k: pass@k, and whether it was measured or predicted."""
+        """A row for each model and k: pass@k, its limits, and whether it was measured or predicted."""
 
     @cached_property
     def groups(self):

@@ -6,8 +6,9 @@ from math import comb, inf
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from pgpost.band import informative_limits
 from pgpost.counts import quantile_from_counts
-from pgpost.groups import (CLASSES, _grpo_weight, _share_limits, _weights, best_group, group_table, informative_probability, informative_share,
+from pgpost.groups import (CLASSES, _grpo_weight, _weights, best_group, group_table, informative_probability, informative_share,
                            keep_problems, plan_samples, problem_classes, problem_table)
 from scipy.stats import beta, binom
 
@@ -85,7 +86,7 @@ def test_limits_of_the_share_hold(truth, J, n):
     everybody = TRUTHS[truth]((np.arange(20_000) + .5) / 20_000)
     for G in (2, n, 4 * n):
         true = informative_probability(everybody, G).mean()
-        limits = np.array([_share_limits(draw(truth, J, n, seed)[1], np.full(J, n), G, .95) for seed in range(200)])
+        limits = np.array([informative_limits(draw(truth, J, n, seed)[1], np.full(J, n), G, .05) for seed in range(200)])
         assert ((limits[:, 0] > true + 1e-9) | (limits[:, 1] < true - 1e-9)).sum() <= 30
         assert ((0 <= limits) & (limits <= 1)).all()
 

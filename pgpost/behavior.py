@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Behavior', 'SequenceBehavior', 'TokenBehavior', 'OnPolicy', 'Frozen', 'Uniform', 'TeacherForced', 'Mixture',
-           'SequenceMixture', 'TokenMixture', 'ImportanceWeighted', 'BestOf', 'StepwiseBestOf']
+           'SequenceMixture', 'TokenMixture', 'Wrapper', 'ImportanceWeighted', 'BestOf', 'StepwiseBestOf']
 
 # %% ../nbs/06_behavior.ipynb #4d7d106e
 from abc import abstractmethod
@@ -14,26 +14,25 @@ import numpy as np
 from fastcore.basics import patch
 from .core import Part, calls, check_between, check_called, check_fields, check_integer, check_type, defined_in, forget_patched, overrides
 from .policy import Forward, LinearPolicy
-from .reward import Ledger, Outcome, Process, Reward
+from .reward import Batch, Ledger, Outcome, PrefixReward, Process, Reward, RunPart, Verdict
 
 # %% ../nbs/06_behavior.ipynb #ae87a7d3
-class Behavior(Part):
+class Behavior(RunPart):
     "Proposes responses for the contexts of a forward pass along the correct ones."
-    policies = ()  # frozen policies that are asked: they have to fit the task
     rewards = None  # the only kind of rewards that it is for, `Outcome` or `Process`, if not for all
 
     @abstractmethod
     @calls("cost")
-    def propose(self, correct: Forward, reward: Reward, rng) -> tuple:  # verified prefixes, shape (n,), and a `Ledger`
-        "Draw the verified prefix of a proposal for each context, and say what judging each of them took."
+    def propose(self, correct: Forward, reward: Reward, rng) -> tuple:  # of verified prefixes, shape (n,), and a `Ledger` of what was paid, or None
+        "Draw the verified prefix of a proposal for each context. Who spends queries as it draws says so; others leave the bill to the reward."
 
     def sample(self, correct: Forward, rng) -> np.ndarray:  # shape (n, N)
         "Draw proposals, token by token, for rewards to which wrong tokens matter."
         raise NotImplementedError(f"{type(self).__name__} proposes no tokens: it has no `sample`")
 
-    def cost(self, reward: Reward, verified, N) -> Ledger:
-        "What it takes to judge each of the responses with these verified prefixes."
-        return Ledger(queries=reward.queries(verified, N))
+    def cost(self, verdict: Verdict) -> Ledger:
+        "What the verdict costs, if it was not paid for as it was drawn: its queries."
+        return Ledger(queries=verdict.queries)
 
     def weight(self, correct: Forward):
         "Importance weight of each step of the correct responses, shape (steps,), or one number for all."
@@ -55,9 +54,7 @@ class SequenceBehavior(Behavior):
         "log q(y*|x) of each correct response."
 
     @calls("verified", "cost")
-    def propose(self, correct, reward, rng):
-        verified = self.verified(correct, rng)
-        return verified, self.cost(reward, verified, correct.path.N)
+    def propose(self, correct, reward, rng): return self.verified(correct, rng), None
 
 # %% ../nbs/06_behavior.ipynb #d85cdc52
 class TokenBehavior(SequenceBehavior):
@@ -113,7 +110,7 @@ class TeacherForced(TokenBehavior):
     def log_q(self, correct): return correct.path, np.zeros(len(correct.log_p))
     def verified(self, correct, rng): return np.full(len(correct.x), correct.path.N)  # nothing to draw
     def sample(self, correct, rng): return correct.path.tokens()
-    def cost(self, reward, verified, N): return Ledger(labels=np.ones_like(verified))
+    def cost(self, verdict): return Ledger(labels=np.ones_like(verdict.queries))
 
 # %% ../nbs/06_behavior.ipynb #3afb2075
 @dataclass(frozen=True)
@@ -171,7 +168,7 @@ def check_kind(self:Behavior,
     kind = self.rewards
     given = type(reward)
     if not isinstance(reward, kind): raise ValueError(f"{us} is for {kind.__name__} rewards, got {reward}")
-    for method in "credit", "queries":
+    for method in "credit", "queries", "judge":
         if overrides(given, method, below=kind): raise ValueError(f"{us} is for {kind.__name__} rewards as they are, but {given.__name__} overrides {method}")
 
 # %% ../nbs/06_behavior.ipynb #849c57dd
@@ -186,26 +183,51 @@ def _check_unweighted(behavior, who): check_called(behavior, "weight", Behavior,
 # %% ../nbs/06_behavior.ipynb #4a6e7f80
 _PREFIX = "propose", "verified", "log_q"  # the methods that say how long the verified prefix is
 
+def _check_heard(reward):
+    "Raise a `ValueError` if a reward of prefixes has weights for another case than its own."
+    check_fields(reward, PrefixReward if isinstance(reward, PrefixReward) else Reward)
+    if not isinstance(reward, PrefixReward) or overrides(type(reward), "judge", below=PrefixReward): return
+    if not reward.sparse: return check_called(reward, "weight", PrefixReward, "is not sparse, and asked for advantages")
+    for method in "values", "advantages": check_called(reward, method, PrefixReward, "is sparse, and asked for the weight of the credited prefix")
+
+@patch
+def check_sampled(self:Behavior,
+    who,  # asks for tokens
+    why,  # what follows if there are none
+):
+    "Raise a `ValueError` if it has no tokens, or overrides something that nobody would ask for where tokens are."
+    if not overrides(type(self), "sample", below=Behavior): raise ValueError(f"{type(self).__name__} proposes no tokens: {why}")
+    _check_asked(self, who, ["sample"], _PREFIX)
+    _check_unweighted(self, who)
+
 @patch
 def check_reward(self:Behavior,
     reward: Reward,
 ):
     "Raise a `ValueError` if the two do not fit, or if one of them overrides what the loop would not call."
     check_fields(self, Behavior)
-    check_fields(reward, Reward)
+    _check_heard(reward)
     self.check_kind(reward)
-    if reward.sparse:
-        _check_asked(self, "a reward of 0 and 1 without a baseline", _PREFIX, ["sample"])
-        why = "while it is sparse they are 0 and 1: it has to say `sparse = False`"
-        return check_called(reward, "advantages", defined_in(type(reward), "sparse"), why)
-    if not overrides(type(self), "sample", below=Behavior):
-        raise ValueError(f"{type(self).__name__} proposes no tokens: it works with rewards 0 and 1 without a baseline only, got {reward}")
-    _check_asked(self, "a reward that is not sparse", ["sample"], _PREFIX)
-    _check_unweighted(self, "a reward that is not sparse")
+    if reward.sparse: _check_asked(self, "a sparse reward", _PREFIX, ["sample"])
+    else: self.check_sampled("a reward that is not sparse", f"it works with sparse rewards only, got {reward}")
+
+# %% ../nbs/06_behavior.ipynb #665d087b
+@dataclass(frozen=True)
+class Wrapper(Behavior):
+    "A behavior that makes use of another one."
+    q: SequenceBehavior
+
+    @property
+    def policies(self):
+        "Those of `q`."
+        return self.q.policies
+
+    def init(self, policy): return self.q.init(policy)
+    def update(self, state, batch, verdict): return self.q.update(state, batch, verdict)
 
 # %% ../nbs/06_behavior.ipynb #af7f0569
 @dataclass(frozen=True)
-class ImportanceWeighted(Behavior):
+class ImportanceWeighted(Wrapper):
     "Proposals of `q`, for outcome rewards, with the weight p(y*|x)/q(y*|x) clipped to [1/zeta, zeta]."
     q: SequenceBehavior  # who proposes
     zeta: float  # at least 1; infinity for no clipping
@@ -216,11 +238,6 @@ class ImportanceWeighted(Behavior):
         check_type("q", self.q, SequenceBehavior)
         _check_unweighted(self.q, "ImportanceWeighted")
         if not self.zeta >= 1: raise ValueError(f"zeta must be at least 1, got {self.zeta}")
-
-    @property
-    def policies(self):
-        "Those of `q`."
-        return self.q.policies
 
     def check_reward(self, reward):
         super().check_reward(reward)
@@ -253,7 +270,7 @@ def _check_fallback(behavior, role, *asked):
 
 # %% ../nbs/06_behavior.ipynb #1885dfec
 @dataclass(frozen=True)
-class BestOf(Behavior):
+class BestOf(Wrapper):
     "Algorithm 1: the current policy; where it is wrong, up to `m` responses of `q` until one is right."
     q: SequenceBehavior  # the fallback, in the paper `SequenceMixture(q0)`
     m: int  # draws of the fallback at a context
@@ -263,11 +280,6 @@ class BestOf(Behavior):
     def __post_init__(self):
         check_integer("m", self.m, 1)
         _check_fallback(self, SequenceBehavior, "log_likelihood", "log_q")
-
-    @property
-    def policies(self):
-        "Those of the fallback."
-        return self.q.policies
 
     def propose(self, correct, reward, rng):
         self.check_kind(reward)
@@ -291,7 +303,7 @@ def _draws_given_success(path, length, log_q, m, rng):
 
 # %% ../nbs/06_behavior.ipynb #047026e7
 @dataclass(frozen=True)
-class StepwiseBestOf(Behavior):
+class StepwiseBestOf(Wrapper):
     "Algorithm 2: the current policy; where it is wrong, a response built of up to `m` tokens of `q` at each verified prefix."
     q: TokenBehavior  # the fallback, in the paper `TokenMixture(q0)`
     m: int  # draws of the fallback at a prefix
@@ -301,11 +313,6 @@ class StepwiseBestOf(Behavior):
     def __post_init__(self):
         check_integer("m", self.m, 1)
         _check_fallback(self, TokenBehavior, "log_q")
-
-    @property
-    def policies(self):
-        "Those of the fallback."
-        return self.q.policies
 
     def propose(self, correct, reward, rng):
         self.check_kind(reward)

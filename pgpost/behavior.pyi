@@ -5,31 +5,32 @@ from typing import Any, ClassVar
 from abc import abstractmethod
 from dataclasses import dataclass
 import numpy as np
-from .core import Part
 from .policy import Forward, LinearPolicy
-from .reward import Ledger, Reward
-__all__ = ['Behavior', 'SequenceBehavior', 'TokenBehavior', 'OnPolicy', 'Frozen', 'Uniform', 'TeacherForced', 'Mixture', 'SequenceMixture', 'TokenMixture', 'ImportanceWeighted', 'BestOf', 'StepwiseBestOf']
+from .reward import Ledger, Reward, RunPart, Verdict
+__all__ = ['Behavior', 'SequenceBehavior', 'TokenBehavior', 'OnPolicy', 'Frozen', 'Uniform', 'TeacherForced', 'Mixture', 'SequenceMixture', 'TokenMixture', 'Wrapper', 'ImportanceWeighted', 'BestOf', 'StepwiseBestOf']
 
-class Behavior(Part):
+class Behavior(RunPart):
     """Proposes responses for the contexts of a forward pass along the correct ones."""
-    policies: tuple
     rewards: Any
 
     @abstractmethod
     def propose(self, correct: Forward, reward: Reward, rng) -> tuple:
-        """Draw the verified prefix of a proposal for each context, and say what judging each of them took."""
+        """Draw the verified prefix of a proposal for each context. Who spends queries as it draws says so; others leave the bill to the reward."""
 
     def sample(self, correct: Forward, rng) -> np.ndarray:
         """Draw proposals, token by token, for rewards to which wrong tokens matter."""
 
-    def cost(self, reward: Reward, verified, N) -> Ledger:
-        """What it takes to judge each of the responses with these verified prefixes."""
+    def cost(self, verdict: Verdict) -> Ledger:
+        """What the verdict costs, if it was not paid for as it was drawn: its queries."""
 
     def weight(self, correct: Forward):
         """Importance weight of each step of the correct responses, shape (steps,), or one number for all."""
 
     def check_kind(self, reward: Reward):
         """Raise a `ValueError` if the reward is not of the one kind that the behavior is for, with the credit and the queries of that kind."""
+
+    def check_sampled(self, who, why):
+        """Raise a `ValueError` if it has no tokens, or overrides something that nobody would ask for where tokens are."""
 
     def check_reward(self, reward: Reward):
         """Raise a `ValueError` if the two do not fit, or if one of them overrides what the loop would not call."""
@@ -113,7 +114,7 @@ class TeacherForced(TokenBehavior):
     def sample(self, correct, rng):
         ...
 
-    def cost(self, reward, verified, N):
+    def cost(self, verdict):
         ...
 
 @dataclass(frozen=True)
@@ -151,7 +152,22 @@ class TokenMixture(Mixture, TokenBehavior):
         ...
 
 @dataclass(frozen=True)
-class ImportanceWeighted(Behavior):
+class Wrapper(Behavior):
+    """A behavior that makes use of another one."""
+    q: SequenceBehavior
+
+    @property
+    def policies(self):
+        """Those of `q`."""
+
+    def init(self, policy):
+        ...
+
+    def update(self, state, batch, verdict):
+        ...
+
+@dataclass(frozen=True)
+class ImportanceWeighted(Wrapper):
     """Proposals of `q`, for outcome rewards, with the weight p(y*|x)/q(y*|x) clipped to [1/zeta, zeta]."""
     q: SequenceBehavior
     zeta: float
@@ -159,10 +175,6 @@ class ImportanceWeighted(Behavior):
 
     def __post_init__(self):
         ...
-
-    @property
-    def policies(self):
-        """Those of `q`."""
 
     def check_reward(self, reward):
         ...
@@ -174,7 +186,7 @@ class ImportanceWeighted(Behavior):
         ...
 
 @dataclass(frozen=True)
-class BestOf(Behavior):
+class BestOf(Wrapper):
     """Algorithm 1: the current policy; where it is wrong, up to `m` responses of `q` until one is right."""
     q: SequenceBehavior
     m: int
@@ -183,15 +195,11 @@ class BestOf(Behavior):
     def __post_init__(self):
         ...
 
-    @property
-    def policies(self):
-        """Those of the fallback."""
-
     def propose(self, correct, reward, rng):
         ...
 
 @dataclass(frozen=True)
-class StepwiseBestOf(Behavior):
+class StepwiseBestOf(Wrapper):
     """Algorithm 2: the current policy; where it is wrong, a response built of up to `m` tokens of `q` at each verified prefix."""
     q: TokenBehavior
     m: int
@@ -199,10 +207,6 @@ class StepwiseBestOf(Behavior):
 
     def __post_init__(self):
         ...
-
-    @property
-    def policies(self):
-        """Those of the fallback."""
 
     def propose(self, correct, reward, rng):
         ...

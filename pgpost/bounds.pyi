@@ -2,35 +2,45 @@
 # mypy: disable-error-code=misc
 """The guarantees as calculators: how many contexts and reward queries are enough, and how many are needed"""
 from dataclasses import dataclass
-__all__ = ['path_bound', 'average_error', 'steps_to_error', 'Budget', 'algorithm1_budget', 'algorithm2_budget', 'leading_queries', 'search_queries', 'least_queries', 'least_contexts']
+import numpy as np
+__all__ = ['path_constant', 'path_bound', 'run_bound', 'average_error', 'steps_to_error', 'Budget', 'algorithm1_budget', 'algorithm2_budget', 'rebuild_price', 'leading_queries', 'search_queries', 'least_queries', 'least_contexts']
 
-def path_bound(T, k, N, gamma, stepsize='adaptive', zeta=1.0) -> float:
-    """B(T): bound on the sum of 1 - p(y*|x) over the rewarded steps of any run from zero weights."""
+def path_constant(norm=1.0) -> float:
+    """C(H), the factor of the path bound: 3.34 for H = 1, 5.19 for H = sqrt 2."""
 
-def average_error(T, k, N, gamma, alpha=1.0, share=1.0) -> float:
+def path_bound(T, k, N, gamma, stepsize='adaptive', zeta=1.0, norm=1.0, start=(0.0, 0.0)) -> float:
+    """B(T): bound on the sum of 1 - p(y*|x) over the rewarded steps of any run."""
+
+def run_bound(task, x, T, start=None, stepsize='adaptive', zeta=1.0, R=1.0):
+    """The `path_bound` of runs on a task, with its margin and the norm of its features, from any policy."""
+
+def average_error(T, k, N, gamma, alpha=1.0, share=1.0, norm=1.0) -> float:
     """Bound on the average error over the steps of a run: in expectation, and for supervised training on every run (Prop. 2.2, Thm 3.1)."""
 
-def steps_to_error(eps, **kwargs) -> int:
+def steps_to_error(eps, k, N, gamma, alpha=1.0, share=1.0, norm=1.0) -> int:
     """Smallest number of steps from which on the bound on the average error is at most `eps`."""
 
 @dataclass(frozen=True)
 class Budget:
     """What is enough for an average error of 2 eps."""
-    m: float
+    m: int
     T: int
     queries: float
 
-def algorithm1_budget(eps, quantile, k, N, gamma) -> Budget:
+def algorithm1_budget(eps, quantile, k, N, gamma, norm=1.0) -> Budget:
     """Contexts and queries that are enough for Algorithm 1 with outcome rewards (Cor. 3.6, constants derived)."""
 
-def algorithm2_budget(eps, quantile, k, N, gamma) -> Budget:
+def algorithm2_budget(eps, quantile, k, N, gamma, norm=1.0) -> Budget:
     """Contexts and queries that are enough for Algorithm 2 with process rewards (Thm 4.1, constants derived)."""
 
-def leading_queries(eps, target_error, quantile, N=None) -> float:
+def rebuild_price(token_log_likelihood, eps, p=None) -> np.ndarray:
+    """Draws that rebuilding a response token by token takes on average, sum_i 1/q_i: at most this on all but a fraction eps of the contexts."""
+
+def leading_queries(eps, target_error, quantile, N=None, price=None) -> float:
     """Reward queries that are enough for the target error, up to logarithms: outcome (Cor. 3.6) or process rewards (Thm 4.1)."""
 
 def search_queries(reward, k, N, gamma) -> float:
-    """Expected queries to find all responses of the independent tokens with margin `gamma`: least possible for outcome, attained for process rewards."""
+    """Expected queries until each context of the independent tokens with margin `gamma` has seen a reward: least possible for outcome, attained for process rewards."""
 
 def least_queries(quantile, gamma) -> float:
     """Leading term 1/(Q gamma^2) of the outcome queries that every algorithm needs (Thm 5.3, reported up to logarithms)."""

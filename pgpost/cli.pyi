@@ -2,7 +2,7 @@
 # mypy: disable-error-code=misc
 """The `pgpost` command"""
 from typing import Any, Self
-__all__ = ['FIGURE1_FILES', 'FIGURE2_FILES', 'EXPERIMENTS', 'QUANTILE_FILES', 'commands', 'main', 'OutputFolder', 'figure1', 'figure2', 'sweep', 'theorems', 'quantile', 'budget']
+__all__ = ['FIGURE1_FILES', 'FIGURE2_FILES', 'EXPERIMENTS', 'QUANTILE_FILES', 'TRACE_FILES', 'commands', 'main', 'OutputFolder', 'figure1', 'figure2', 'sweep', 'theorems', 'quantile', 'budget', 'trace']
 commands: Any
 
 def main(argv=None):
@@ -35,3 +35,5 @@ theorems: Any
 QUANTILE_FILES: list
 quantile: Any
 budget: Any
+TRACE_FILES: list
+trace: Any

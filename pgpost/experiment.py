@@ -8,7 +8,7 @@ __all__ = ['CONVENTIONS', 'OPTIMIZERS', 'PHASES', 'Figure1', 'Figure1Result', 'E
 
 # %% ../nbs/18_experiment.ipynb #1ec0226b
 from concurrent.futures import FIRST_EXCEPTION, wait
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,10 +17,10 @@ from warnings import warn
 
 import numpy as np
 from fastcore.basics import patch
-from .core import check_between, check_choice, check_integer, forget_patched
+from .core import check_between, check_choice, check_integer, check_type, forget_patched
 from .policy import LinearPolicy
 from .quantile import coverage_profile, likelihood_quantile
-from .reward import Outcome, Process
+from .reward import Outcome, Process, Reward
 from .sweep import process_pool
 from .stepsize import adagrad, adaptive
 from .task import Task, finite_contexts, gaussian_mixture, rademacher
@@ -40,7 +40,7 @@ class Figure1:
     "Outcome and process rewards from one base model: a setting of the paper's Figure 1."
     seed: int = 0  # of the ground truth and of everything drawn
     steps: int = 4000  # post-training steps
-    rewards: str = "zero-one"  # or "signed", see `CONVENTIONS`
+    rewards: object = "zero-one"  # or "signed", see `CONVENTIONS`; or a dict of rewards of one's own, by name
     d: int = 32  # dimension of the contexts
     k: int = 32  # tokens in the vocabulary
     N: int = 128  # tokens in a response
@@ -56,13 +56,23 @@ class Figure1:
     off_support: float = 1e-12  # a center whose base likelihood is below is off the base model's support
 
     def __post_init__(self):
-        check_choice("rewards", self.rewards, CONVENTIONS)
+        self._check_rewards()
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         for name in "seed", "steps", "base_steps": check_integer(name, getattr(self, name), 0)
         for name in "base_batch_size", "batch_size", "test_size", "every": check_integer(name, getattr(self, name), 1)
         check_between("off_support", self.off_support, 0, 1)
 
-    def __getstate__(self): return asdict(self)  # other processes make for themselves what is cached
+    def _check_rewards(self):
+        if not isinstance(self.rewards, dict): return check_choice("rewards", self.rewards, CONVENTIONS)
+        if not self.rewards: raise ValueError("rewards must hold at least one reward, got {}")
+        for name, reward in self.rewards.items(): check_type(f"rewards[{name!r}]", reward, Reward)
+
+    @property
+    def parts(self) -> dict:
+        "The rewards by name."
+        return self.rewards if isinstance(self.rewards, dict) else CONVENTIONS[self.rewards]
+
+    def __getstate__(self): return {f.name: getattr(self, f.name) for f in fields(self)}  # other processes make for themselves what is cached
 
     @property
     def _seeds(self): return dict(zip(["test", "base", "post"], np.random.SeedSequence(self.seed).spawn(3)))
@@ -113,12 +123,12 @@ def _stepsize(self:Figure1, base):
 @patch
 def reward_run(self:Figure1,
     base: Run,  # as `base_run` returns it
-    reward: str,  # "outcome" or "process"
+    reward: str,  # its name, such as "outcome" or "process"
     progress=False,  # as of `train`
     until=None,  # as of `train`
 ) -> Run:
     "The run from the base model with one of the rewards."
-    return post_train(self.task, base.policy, CONVENTIONS[self.rewards][reward], steps=self.steps, batch_size=self.batch_size,
+    return post_train(self.task, base.policy, self.parts[reward], steps=self.steps, batch_size=self.batch_size,
                       stepsize=self._stepsize(base), evaluate=self._evaluate, every=self.every, rng=self._seeds["post"],
                       until=until, progress=progress)
 
@@ -128,13 +138,13 @@ class Figure1Result:
     "What has come of a setting of Figure 1."
     setting: Figure1
     base: Run = field(repr=False)  # the run that made the base model
-    runs: dict = field(default_factory=dict, repr=False)  # the run with each reward, "outcome" and "process"
+    runs: dict = field(default_factory=dict, repr=False)  # the run with each reward, by name
     seconds: dict = field(default_factory=dict)  # that each run took
 
     @property
     def complete(self) -> bool:
-        "Whether both runs are there and took all their steps."
-        return [run.steps for run in self.runs.values()] == [self.setting.steps] * 2
+        "Whether all runs are there and took all their steps."
+        return [run.steps for run in self.runs.values()] == [self.setting.steps] * len(self.setting.parts)
 
     @property
     def base_log_likelihood(self):
@@ -172,18 +182,26 @@ def _reward_run(setting, base, reward, progress, until=None):
 
 def _one_by_one(setting, base, progress):
     "Each reward with its run and the seconds it took, up to the first run that was stopped."
-    for reward in CONVENTIONS[setting.rewards]:
+    for reward in setting.parts:
         run, seconds = _reward_run(setting, base, reward, progress_bar(progress, "step", desc=reward))
         yield reward, run, seconds
         if run.steps < setting.steps: return
 
 # %% ../nbs/18_experiment.ipynb #8e850f17
+def _check_importable(rewards):
+    "Raise a `ValueError` if a class is not to be found by another process."
+    for reward in rewards.values():
+        cls = type(reward)
+        if cls.__module__ == "__main__":
+            raise ValueError(f"{cls.__name__} is defined in the notebook or script, where workers cannot find it: put it into a module, or leave parallel out")
+
 @patch
 def run(self:Figure1,
     progress=False,  # show progress bars: `True`, or a callable like `tqdm`, which is given a `desc`; if parallel, importable and given a `position`
-    parallel: bool = False,  # post-train with both rewards at once, in two processes; in a script that needs `if __name__ == "__main__"`
+    parallel: bool = False,  # post-train with two rewards at a time, in two processes; in a script that needs `if __name__ == "__main__"`
 ) -> Figure1Result:
-    "Train the base policy, then post-train it with either reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` on an error."
+    "Train the base policy, then post-train it with each reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` on an error."
+    if parallel: _check_importable(self.parts)
     start = perf_counter()
     base = self.base_run(progress)
     result = Figure1Result(self, base, seconds=dict(base=perf_counter() - start))
@@ -217,7 +235,7 @@ def centers(self:Figure1Result):
     "`DataFrame` with a row for each center: its log-likelihood (nats) under the base policy and after each run."
     import pandas as pd
     table = pd.DataFrame(dict(center=np.arange(self.setting.n_components), base_log_likelihood=self.base_log_likelihood, off_support=self.off))
-    for reward in CONVENTIONS[self.setting.rewards]:
+    for reward in self.setting.parts:
         table[f"{reward}_log_likelihood"] = self.runs[reward].rows[-1]["center_log_likelihood"] if reward in self.runs else np.nan
     return table
 
@@ -237,8 +255,9 @@ def trajectories(self:Figure1Result):
 def summary(self:Figure1Result) -> dict:
     "One row: errors, off-support centers, how many of them each reward lifts above 1e-3, queries, seconds."
     setting = self.setting
-    row = dict(seed=setting.seed, rewards=setting.rewards, optimizer=setting.optimizer,
-               base_error=self.base.rows[-1]["test_error"], off_support=int(self.off.sum()))
+    rewards = setting.rewards if isinstance(setting.rewards, str) else ", ".join(setting.rewards)
+    row = dict(seed=setting.seed, rewards=rewards, optimizer=setting.optimizer, base_error=self.base.rows[-1]["test_error"],
+               off_support=int(self.off.sum()))
     for reward, run in self.runs.items():
         last = run.rows[-1]
         lifted = last["center_log_likelihood"][self.off] > np.log(1e-3)
@@ -256,7 +275,7 @@ def _side_by_side(setting, base, progress):
     with TemporaryDirectory() as folder, process_pool(2) as pool:
         stop = Path(folder)/"stop"
         rewards = {}  # by the future of the run
-        for i, reward in enumerate(CONVENTIONS[setting.rewards]):
+        for i, reward in enumerate(setting.parts):
             bar = progress_bar(progress, "step", desc=reward, position=i)
             rewards[pool.submit(_reward_run_until_told, setting, base, reward, bar, stop)] = reward
         try: wait(rewards, return_when=FIRST_EXCEPTION)

@@ -14,7 +14,7 @@ class Figure1:
     """Outcome and process rewards from one base model: a setting of the paper's Figure 1."""
     seed: int = 0
     steps: int = 4000
-    rewards: str = 'zero-one'
+    rewards: object = 'zero-one'
     d: int = 32
     k: int = 32
     N: int = 128
@@ -31,6 +31,10 @@ class Figure1:
 
     def __post_init__(self):
         ...
+
+    @property
+    def parts(self) -> dict:
+        """The rewards by name."""
 
     def __getstate__(self):
         ...
@@ -52,7 +56,7 @@ class Figure1:
         """The run from the base model with one of the rewards."""
 
     def run(self, progress=False, parallel: bool=False) -> Figure1Result:
-        """Train the base policy, then post-train it with either reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` on an error."""
+        """Train the base policy, then post-train it with each reward. Raises `ExperimentInterrupted` on Ctrl-C, `ExperimentFailed` on an error."""
 
 @dataclass(frozen=True)
 class Figure1Result:
@@ -64,7 +68,7 @@ class Figure1Result:
 
     @property
     def complete(self) -> bool:
-        """Whether both runs are there and took all their steps."""
+        """Whether all runs are there and took all their steps."""
 
     @property
     def base_log_likelihood(self):

@@ -10,6 +10,7 @@ from collections import namedtuple
 
 import numpy as np
 from matplotlib.colors import to_hex
+from .bounds import path_constant
 from .core import check_integer
 from .plot import PALETTE
 
@@ -34,13 +35,12 @@ def _start(name, value):
     return float(np.log10(value)) if log else value
 
 # %% ../nbs/22_explorer.ipynb #5e1a0b09
-def _bound(x): return f"((8 * pow({x}, 2) / gamma2 + 4) / (1 - exp(-1)))"
-
-def _newton(x):
-    "From `x` one step nearer to x = log(kN b(x) / eps)."
-    distance = f"({x} - log(k * N * {_bound(x)} / eps))"
-    slope = f"(1 - 4 * {x} / (2 * pow({x}, 2) + gamma2))"
-    return f"{x} - {distance} / {slope}"
+def _newton(i):
+    "The lines that lead from the name `c{i}` to `c{i+1}`, one step nearer to 1 + v = mu (c + 2 s)."
+    log1 = f"log(1 + 1 / v{i}) / ((1 + 1 / v{i} - 1) * v{i})"  # log(1 + 1/v), exact also where 1/v is small
+    moved = f"c{i} - (c{i} - log(k - 1) - log(right{i})) / (1 - mu * (2 * v{i} * log{i} - 1) / right{i})"
+    return {f"v{i}": f"exp(c{i}) / (k - 1)", f"log{i}": log1,
+            f"right{i}": f"mu * (c{i} + 2 * (1 + v{i}) * log{i}) - 1", f"c{i + 1}": moved}
 
 # %% ../nbs/22_explorer.ipynb #5e1a0b12
 _FOLLOWS = dict(
@@ -48,12 +48,14 @@ _FOLLOWS = dict(
     gamma2="pow(100, log_gamma)",
     draws="round(pow(10, log_m))",
     barrier="-N * log(k) / LN10",  # decimal logarithm of k^-N
-    x0=f"log(k * N * {_bound(20)} / eps)",
-    x1=_newton("x0"),
-    x2=_newton("x1"),
-    x3=_newton("x2"),
-    T=f"ceil({_bound('x3')} / eps)",
-    b=_bound("log(k * N * T)"))  # path bound of T, with its factor e/(e-1)
+    C=f"{path_constant()!r} / (1 - exp(-1))",
+    mu="C * N / (4 * eps)",
+    c0="log(k - 1) + log(mu * 20 - 1)",
+    **_newton(0), **_newton(1), **_newton(2),
+    T="ceil(4 * c3 * (1 + exp(c3) / (k - 1)) / (N * gamma2))",
+    c4="log(k - 1) + log(N * gamma2 * T / (4 * c3) - 1)",
+    **{name: line for name, line in _newton(4).items() if name in ("v4", "log4")},
+    b="C * (pow(c4, 2) / gamma2 + T / 2 * N * log4)")  # path bound of T, with its factor e/(e-1)
 
 # %% ../nbs/22_explorer.ipynb #5e1a0b46
 def _parameters(alt, start):

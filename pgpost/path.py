@@ -16,7 +16,7 @@ from .core import forget_patched, or_compiled
 # %% ../nbs/01_path.ipynb #6fcf291f
 @dataclass(eq=False)
 class Path:
-    "The steps of `n` responses of `N` tokens, each with its count: those of a response together and in order."
+    "The steps of `n` responses of `N` tokens, each with its count: those of a response together and in order, and so its places."
     encoder: object  # whose states these are
     N: int  # tokens in a response
     row: np.ndarray  # response that a place belongs to, shape (places,)
@@ -44,14 +44,18 @@ class Path:
 
 # %% ../nbs/01_path.ipynb #3c2d551f
 @patch
-def tokens(self:Path) -> np.ndarray:  # shape (n, N)
-    "The responses, token by token."
+def _step_at(self:Path):
+    "The step that is taken at each position, shape (n, N)."
     end = np.append(self.start[1:], len(self.token))
     steps = (end - self.start)[:, None].astype(np.int32)
     cycle = self.period[end - 1][:, None].astype(np.int32)
     i = np.arange(self.N, dtype=np.int32)
-    i = np.where(i < steps, i, steps - cycle + (i - steps) % cycle)
-    return np.take(self.token, self.start[:, None] + i)
+    return self.start[:, None] + np.where(i < steps, i, steps - cycle + (i - steps) % cycle)
+
+@patch
+def tokens(self:Path) -> np.ndarray:  # shape (n, N)
+    "The responses, token by token."
+    return np.take(self.token, self._step_at())
 
 # %% ../nbs/01_path.ipynb #e78239a3
 @patch
@@ -71,6 +75,37 @@ def total(self:Path,
     "Sum over the steps of each response; `total(count() * log_p)` is a log-likelihood."
     if np.shape(values) != self.token.shape: raise ValueError(f"{np.shape(values)} values do not go with {len(self.token)} steps")
     return np.add.reduceat(values, self.start, dtype=float)
+
+# %% ../nbs/01_path.ipynb #b284a623
+@patch
+def fold(self:Path,
+    values,  # a value for every token, shape (n, N)
+) -> np.ndarray:  # shape (steps,)
+    "Sum over the positions at which each step is taken."
+    if np.shape(values) != (len(self), self.N): raise ValueError(f"values must have shape {(len(self), self.N)}, got {np.shape(values)}")
+    return np.bincount(self._step_at().ravel(), np.ravel(values), minlength=len(self.token))
+
+# %% ../nbs/01_path.ipynb #8b3a355a
+def _ranges(start, size):
+    "The integers of several ranges, one after the other."
+    end = np.cumsum(size)
+    return np.arange(end[-1]) + np.repeat(start - (end - size), size)
+
+@patch
+def __getitem__(self:Path,
+    rows,  # which responses, a slice or indices, shape (n,)
+) -> Path:
+    "The path of some of the responses."
+    rows = np.arange(len(self))[rows]
+    steps = np.diff(np.append(self.start, len(self.token)))[rows]
+    places = np.bincount(self.row, minlength=len(self))
+    first_place = np.cumsum(places) - places
+    new_place = np.cumsum(places[rows]) - places[rows]
+    at = _ranges(first_place[rows], places[rows])
+    step = _ranges(self.start[rows], steps)
+    place = self.place[step] + np.repeat(new_place - first_place[rows], steps)
+    return Path(self.encoder, self.N, np.repeat(np.arange(len(rows)), places[rows]), self.state[at], place,
+                self.token[step], self.first[step], self.period[step], start=np.cumsum(steps) - steps)
 
 # %% ../nbs/01_path.ipynb #075dd276
 @patch

@@ -8,7 +8,7 @@ __all__ = ['Path']
 
 @dataclass(eq=False)
 class Path:
-    """The steps of `n` responses of `N` tokens, each with its count: those of a response together and in order."""
+    """The steps of `n` responses of `N` tokens, each with its count: those of a response together and in order, and so its places."""
     encoder: object
     N: int
     row: np.ndarray
@@ -38,6 +38,12 @@ class Path:
 
     def total(self, values) -> np.ndarray:
         """Sum over the steps of each response; `total(count() * log_p)` is a log-likelihood."""
+
+    def fold(self, values) -> np.ndarray:
+        """Sum over the positions at which each step is taken."""
+
+    def __getitem__(self, rows) -> Path:
+        """The path of some of the responses."""
 
     def agreement(self, y) -> np.ndarray:
         """Length of the prefix that each sampled response shares with this path."""

@@ -2,7 +2,7 @@
 # mypy: disable-error-code=misc
 """Figures, drawn from tidy tables only"""
 from contextlib import contextmanager
-__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_quantiles', 'draw_change', 'draw_report']
+__all__ = ['PALETTE', 'SERIES', 'FLOOR', 'theme', 'draw_figure1', 'draw_figure2', 'draw_claims', 'draw_scores', 'draw_quantiles', 'draw_trace', 'draw_change', 'draw_report']
 PALETTE: dict
 SERIES: list
 
@@ -17,11 +17,17 @@ def draw_figure1(history, trajectories, threshold=1e-12):
 def draw_figure2(cdf, quantiles):
     """The likelihood CDF and the likelihood quantile along pre-training: the synthetic part of the paper's Figure 2."""
 
-def draw_claims(claims, results, points):
-    """A panel for each claim: the measured slope beside the predicted one."""
+def draw_claims(claims, points):
+    """A panel for each claim: means of simulated runs on the exact value, and the form that it has."""
+
+def draw_scores(results):
+    """All z of a table in their order, against the quantiles of a normal distribution, with the band in which each lies with 95% probability."""
 
 def draw_quantiles(table, floor):
     """Likelihood quantiles with their bands, and the distribution functions that they invert."""
+
+def draw_trace(steps, quantiles, curves):
+    """A run of training: informative groups, likelihood quantiles, and problems whose support was lost, against the step."""
 
 def draw_change(curves, crossing):
     """pass@k of a base and a trained model against k, with the number of samples at which they cross."""

@@ -38,6 +38,11 @@ class LinearPolicy:
         "Number R of policies in the stack."
         return len(self.W) if self.W.ndim == 3 else 1
 
+    def __getitem__(self, r):
+        "The policy number `r` of the stack."
+        if self.W.ndim == 2: raise TypeError(f"{self} is one policy, not a stack of them")
+        return LinearPolicy(self.encoder, self.W[r])
+
     def replicated(self,
         R,  # how many
     ):
@@ -59,6 +64,8 @@ class Forward:
     path: Path  # the responses
     p: np.ndarray  # next-token distribution at each place, shape (places, k)
     log_p: np.ndarray  # log-probability of each step, shape (steps,)
+    step: int = 0  # of the run that asks, for parts that change along it
+    state: object = None  # of the part that is asked, if it keeps one
 
 # %% ../nbs/03_policy.ipynb #997d445c
 @or_compiled

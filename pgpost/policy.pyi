@@ -23,6 +23,9 @@ class LinearPolicy:
     def replicates(self):
         """Number R of policies in the stack."""
 
+    def __getitem__(self, r):
+        """The policy number `r` of the stack."""
+
     def replicated(self, R):
         """A stack of R policies with these weights."""
 
@@ -55,6 +58,8 @@ class Forward:
     path: Path
     p: np.ndarray
     log_p: np.ndarray
+    step: int = 0
+    state: object | None = None
 
     def log_likelihood(self) -> np.ndarray:
         """log p(y | x) of each response."""

@@ -17,10 +17,11 @@ def _cumulative(log_likelihood, p):
     v = np.asarray(log_likelihood, dtype=float)
     if v.ndim != 1 or v.size == 0: raise ValueError(f"log-likelihoods must have shape (n,) with n >= 1, got {v.shape}")
     if not (v <= 1e-9).all(): raise ValueError("log-likelihoods must not be NaN or positive: a likelihood is at most 1")
-    p = np.full(len(v), 1 / len(v)) if p is None else np.asarray(p, dtype=float)
+    order = np.argsort(v, kind="stable")
+    if p is None: return v[order], np.arange(1, len(v) + 1) / len(v)  # not summed up: the rounding would add up too
+    p = np.asarray(p, dtype=float)
     if p.shape != v.shape or not (p >= 0).all() or abs(p.sum() - 1) > 1e-9:
         raise ValueError(f"p must hold {len(v)} probabilities that sum to 1")
-    order = np.argsort(v, kind="stable")
     return v[order], np.cumsum(p[order])
 
 # %% ../nbs/09_quantile.ipynb #c3f56334

@@ -3,7 +3,7 @@
 """Files from elsewhere, cut into records: lines of JSON, documents, csv, parquet, zips, compressed or not"""
 from typing import Any
 from pathlib import Path
-__all__ = ['NEEDS_ZSTD', 'GZIP', 'ZSTD', 'LINE_LIMIT', 'PACKED', 'ENDINGS', 'printable', 'LogError', 'shown', 'from_lines', 'from_csv', 'from_document', 'from_parquet', 'from_zip', 'source', 'natural_order', 'files_in', 'unpacked_name', 'may_be_log']
+__all__ = ['NEEDS_ZSTD', 'GZIP', 'ZSTD', 'LINE_LIMIT', 'ANSWERED', 'JUDGED', 'OUTCOMES', 'PACKED', 'ENDINGS', 'printable', 'LogError', 'shown', 'from_lines', 'from_csv', 'from_document', 'from_parquet', 'from_zip', 'source', 'natural_order', 'files_in', 'unpacked_name', 'may_be_log']
 
 def printable(text) -> str:
     """The text as a terminal may show it: what is not printable is escaped, as `repr` does."""
@@ -33,6 +33,9 @@ def from_lines(path, progress=False, types=...):
 
 def from_csv(path, progress=False):
     """Records of a csv file: texts, by the names in the header."""
+ANSWERED: Any
+JUDGED: Any
+OUTCOMES: dict
 
 def from_document(path, progress=False):
     """Records of a JSON document."""

@@ -6,16 +6,29 @@
 __all__ = ['StepSize', 'constant', 'adaptive', 'adagrad']
 
 # %% ../nbs/07_stepsize.ipynb #6e8f7cae
+from functools import cache
+from inspect import signature
 from typing import Callable, NamedTuple
 
 import numpy as np
 from .core import check_between
 
 # %% ../nbs/07_stepsize.ipynb #12439b7f
+@cache
+def _sees_weights(update): return len(signature(update).parameters) > 2
+
 class StepSize(NamedTuple):
     "How far to move along a score."
     init: Callable  # W -> state
-    update: Callable  # (g, state) -> (change of W, state)
+    update: Callable  # (g, state) or (g, state, W) -> (change of W, state)
+
+    def change(self,
+        g,  # score, shape of W
+        state,  # as `init` or the last call returned it
+        W,  # weights before the step
+    ) -> tuple:  # change of W, and the next state
+        "What `update` says, which is shown the weights if it takes them."
+        return self.update(g, state, W) if _sees_weights(self.update) else self.update(g, state)
 
 # %% ../nbs/07_stepsize.ipynb #dce3d543
 def constant(

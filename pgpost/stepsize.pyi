@@ -9,6 +9,9 @@ class StepSize(NamedTuple):
     init: Callable
     update: Callable
 
+    def change(self, g, state, W) -> tuple:
+        """What `update` says, which is shown the weights if it takes them."""
+
 def constant(eta: float) -> StepSize:
     """W += eta g."""
 

@@ -403,14 +403,22 @@ def _run_batch(fn, version, code, settings):
     return seconds, outcomes
 
 # %% ../nbs/16_sweep.ipynb #f6af800e
+def _missing(error):
+    "What could not be imported, if that is why the executor has no result: on a worker, or on a scheduler, which Dask reports as the cause of another error."
+    return next((e for e in (error, error.__cause__) if isinstance(e, (ImportError, AttributeError))), None)
+
 def _result(future, n):
     "What `_run_batch` returned, or for each of the `n` runs what the executor reports."
     try: return future.result()
     except (BrokenExecutor, CancelledError) as error:
-        raise ChildProcessError("the workers are gone: killed, out of memory, or cut off; "
-                                "what is complete is kept, a rerun goes on from there") from error
+        raise ChildProcessError("the workers are gone: killed, out of memory, or cut off; what is complete is kept, a rerun goes on from there. "
+                                "(A script that starts processes has to do so under `if __name__ == '__main__':`)") from error
     except CodeError: raise
-    except Exception as error: return 0., [_failed(error)] * n
+    except Exception as error:
+        if missing := _missing(error):
+            raise CodeError(f"the scheduler or a worker cannot import what it needs: {missing}; workers need pgpost and the module of the run, "
+                            "for instance in a folder of their PYTHONPATH, a scheduler needs pgpost") from error
+        return 0., [_failed(error)] * n
 
 # %% ../nbs/16_sweep.ipynb #bd9222fb
 class _Here(Executor):

@@ -2,10 +2,12 @@
 # mypy: disable-error-code=misc
 """Tasks: a distribution of contexts, and the one correct response of each"""
 from typing import Any
+from dataclasses import dataclass
 import numpy as np
+from .features import Encoder
 from .path import Path
-from .policy import LinearPolicy
-__all__ = ['finite_contexts', 'rademacher_contexts', 'mixture_contexts', 'skewed', 'Task', 'check_margin', 'with_margin', 'gaussian_mixture', 'rademacher', 'coherent_tokens', 'independent_tokens', 'prescribed_policy']
+from .policy import Forward, LinearPolicy
+__all__ = ['finite_contexts', 'rademacher_contexts', 'mixture_contexts', 'skewed', 'Task', 'LabelledTask', 'VerifiedTask', 'Verifier', 'Unseen', 'correct_likelihood', 'check_margin', 'with_margin', 'gaussian_mixture', 'rademacher', 'coherent_tokens', 'independent_tokens', 'prescribed_policy', 'max_margin']
 
 def finite_contexts(x, p=None):
     """Draw contexts from a finite set."""
@@ -43,16 +45,99 @@ class Task:
     def sample(self, n, rng=None) -> tuple:
         """Draw contexts together with their correct responses."""
 
-    def margins(self, x) -> np.ndarray:
-        """Smallest lead of a correct token over any other token in the response to each context, for ground truth weights of norm 1."""
+    def from_labels(cls, x, y, encoder: Encoder, p=None) -> LabelledTask:
+        """The task whose contexts and correct responses are given."""
 
-    def margin(self, x) -> float:
-        """The margin of the ground truth on contexts: the smallest of their `margins`."""
+    def feature_norm(self, x) -> float:
+        """H, the largest norm of the features along the correct responses to contexts."""
+
+    def margins(self, x, norm=None) -> np.ndarray:
+        """Smallest lead of a correct token over any other in the response to each context, for centered ground truth weights of norm 1 and features of norm 1."""
+
+    def margin(self, x, norm=None) -> float:
+        """The margin of the ground truth on contexts, for features of norm at most 1: the smallest of their `margins`."""
+
+class LabelledTask(Task):
+    """A finite set of contexts, each with its correct response."""
+    labels: Any
+    contexts: Any
+    centers: Any
+    N: Any
+
+    def __init__(self, x, y, encoder: Encoder, p=None):
+        ...
+
+    @property
+    def encoder(self):
+        """The feature map that reads the responses."""
+
+    @property
+    def truth(self):
+        ...
+
+    def path(self, x):
+        ...
+
+class VerifiedTask(Task):
+    """Contexts, and a verifier of responses."""
+    contexts: Any
+    verify: Any
+    N: Any
+    prefixes: bool
+    centers: Any
+
+    def __init__(self, contexts, verify, encoder: Encoder, N: int, prefixes: bool=False, centers=None):
+        ...
+
+    @property
+    def encoder(self):
+        """The feature map that reads the responses."""
+
+    @property
+    def truth(self):
+        ...
+
+    def verified(self, x, y):
+        """Length of the prefix that the verifier accepts, shape (n,): 0 or N if it judges whole responses."""
+
+    def path(self, x):
+        ...
+
+@dataclass(eq=False)
+class Verifier:
+    """What stands in place of the path of correct responses where a verifier is all that is known of them."""
+    task: VerifiedTask
+    x: np.ndarray
+
+    def __len__(self):
+        ...
+
+    def __getitem__(self, rows):
+        ...
+
+    @property
+    def N(self) -> int:
+        """Tokens in a response."""
+
+    def agreement(self, y):
+        """Length of the prefix that the verifier accepts, shape (n,)."""
+
+    def __getattr__(self, name):
+        ...
+
+class Unseen(Forward):
+    """A policy at contexts whose correct responses are not known: it can be sampled from, and nothing else."""
+
+    def __init__(self, policy, x, path):
+        ...
+
+def correct_likelihood(task: VerifiedTask, policy: LinearPolicy, x, samples: int | None=None, confidence: float=0.95, rng=None) -> tuple:
+    """The likelihood of a correct response to each context. Raises a `ValueError` if there are more than 2^16 responses to try."""
 
 def check_margin(task: Task, x, gamma):
     """Raise a `ValueError` if the margin on contexts `x` is smaller than is claimed."""
 
-def with_margin(task: Task, gamma) -> Task:
+def with_margin(task: Task, gamma, norm=1.0) -> Task:
     """The task on those of its contexts that have a margin of at least `gamma`. Drawing fails if fewer than 1 in 1000 have it."""
 
 def gaussian_mixture(d: int=32, k: int=32, N: int=128, n_components: int=32, sigma: float=0.05, W=None, rng=None) -> Task:
@@ -62,10 +147,13 @@ def rademacher(d: int=32, k: int=10, N: int=100, W=None, rng=None) -> Task:
     """The task of the paper's Figure 2: contexts uniform on {-1, 1}^d."""
 
 def coherent_tokens(M: int, k: int, N: int, p=None, rng=None) -> Task:
-    """M one-hot contexts with one correct token each, repeated N times: margin 1/sqrt(M)."""
+    """M one-hot contexts with one correct token each, repeated N times: margin sqrt(k / ((k - 1) M))."""
 
 def independent_tokens(M: int, k: int, N: int, p=None, rng=None) -> Task:
-    """M one-hot contexts with N independent correct tokens each: margin 1/sqrt(M N)."""
+    """M one-hot contexts with N independent correct tokens each: margin sqrt(k / ((k - 1) M N))."""
 
 def prescribed_policy(task: Task, log_likelihood) -> LinearPolicy:
-    """A policy whose likelihoods of the correct responses are as prescribed, each token of a response being equally likely."""
+    """A policy whose likelihoods of the correct responses are as prescribed, each token being equally likely unless tokens are prescribed."""
+
+def max_margin(task: Task, x) -> float:
+    """The largest margin that any weights have on the correct responses to contexts, for features of norm at most 1."""

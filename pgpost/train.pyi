@@ -9,7 +9,7 @@ from .policy import LinearPolicy
 from .reward import Ledger, Reward
 from .stepsize import StepSize
 from .task import Task
-__all__ = ['ITERATES', 'Run', 'held_out_error', 'RunInterrupted', 'train', 'pretrain', 'post_train']
+__all__ = ['PURPOSES', 'ITERATES', 'Run', 'held_out_error', 'RunInterrupted', 'train', 'pretrain', 'post_train']
 
 @dataclass(frozen=True)
 class Run:
@@ -22,6 +22,9 @@ class Run:
     path_sum: float = 0.0
     rows: tuple = ()
     kept: np.ndarray | None = None
+    seed: np.random.SeedSequence | None = None
+    behavior_state: object | None = None
+    reward_state: object | None = None
 
     @property
     def iterate(self):
@@ -47,13 +50,14 @@ class RunInterrupted(KeyboardInterrupt):
 
     def __init__(self, run):
         ...
+PURPOSES: tuple
 ITERATES: tuple
 
-def train(task: Task, policy: LinearPolicy, behavior: Behavior, reward: Reward, stepsize: StepSize, steps: int, batch_size: int=1, evaluate=None, every: int=50, iterate: str='last', rng=None, until=None, progress=False) -> Run:
+def train(task: Task, policy: LinearPolicy, behavior: Behavior, reward: Reward, stepsize: StepSize, steps: int, batch_size: int=1, evaluate=None, every: int=50, iterate: str='last', rng=None, until=None, progress=False, run: Run | None=None) -> Run:
     """Run the policy-gradient loop. Raises `RunInterrupted`, with the run so far, on Ctrl-C."""
 
-def pretrain(task: Task, policy: LinearPolicy | None=None, **kwargs) -> Run:
+def pretrain(task: Task, policy: LinearPolicy | None=None, *, stepsize: StepSize, steps: int, batch_size: int=1, evaluate=None, every: int=50, iterate: str='last', rng=None, until=None, progress=False, run: Run | None=None) -> Run:
     """Train a policy on correct responses: stochastic gradient descent on -log p(y*|x)."""
 
-def post_train(task: Task, policy: LinearPolicy, reward='outcome', behavior=..., **kwargs) -> Run:
+def post_train(task: Task, policy: LinearPolicy, reward='outcome', behavior=..., *, stepsize: StepSize, steps: int, batch_size: int=1, evaluate=None, every: int=50, iterate: str='last', rng=None, until=None, progress=False, run: Run | None=None) -> Run:
     """Train a policy by policy gradient on rewards."""

@@ -4,11 +4,11 @@
 from typing import Any
 from dataclasses import dataclass
 from typing import Callable
-__all__ = ['PASS_AT', 'ENDED', 'COLUMNS', 'MOST_SAMPLES', 'LETTERS', 'FORMATS', 'TEXTS', 'NOTES', 'RIGHT', 'Format', 'lookup', 'require', 'recognize', 'format_of', 'pass_at', 'correct_from_pass_at', 'Verdicts', 'problem_of', 'model_of', 'Texts', 'first_names']
+__all__ = ['PASS_AT', 'AVERAGE', 'ENDED', 'VERDICT', 'NEMO', 'PROMPTFOO_ERROR', 'COLUMNS', 'MOST_SAMPLES', 'LETTERS', 'FORMATS', 'TEXTS', 'NOTES', 'RIGHT', 'Format', 'lookup', 'require', 'estimate_of', 'known_formats', 'recognize', 'format_of', 'by_step', 'pass_at', 'correct_from_pass_at', 'Verdicts', 'problem_of', 'model_of', 'Texts', 'first_names']
 
 @dataclass(frozen=True)
 class Format:
-    """Where a tool keeps things in a record. In names of fields, dots lead into nested objects and lists, and `|` separates alternatives."""
+    """Where a tool keeps things in a record. Names of fields are those of `lookup`."""
     tool: str
     needs: tuple
     key: tuple
@@ -26,7 +26,13 @@ class Format:
     guessed: tuple = ()
     model: str | None = None
     models: bool = False
+    step: str = 'step|global_step'
+    across: tuple | None = None
+    alone: bool = False
     hint: str = ''
+    file: str = ''
+    verdict: str = ''
+    watch: str = ''
 
 def lookup(record: dict, path, default=None):
     """The value of a field, or the default if there is none."""
@@ -34,11 +40,21 @@ def lookup(record: dict, path, default=None):
 def require(record, path):
     """The value of a field. Raises a `LogError` if there is none."""
 PASS_AT: Any
+AVERAGE: Any
+
+def estimate_of(name):
+    """What an estimate of pass@k says by its name: k, and the number of answers, None if it is not said. None if the name is of no such estimate."""
 ENDED: dict
+VERDICT: Any
+NEMO: tuple
+PROMPTFOO_ERROR = 2
 COLUMNS = 'problem, n_correct, n_samples, and model where it holds several'
 MOST_SAMPLES = 1000000
 LETTERS: dict
 FORMATS: dict
+
+def known_formats():
+    """`DataFrame` of what is read, by the names that `format=` takes: tool, file, problem, verdict, watch for."""
 TEXTS: tuple
 
 def recognize(record: dict) -> dict:
@@ -46,6 +62,9 @@ def recognize(record: dict) -> dict:
 
 def format_of(record: dict, name='auto', key=None, correct=None) -> Format:
     """The format of a log. Raises a `LogError` if it is not known."""
+
+def by_step(form: Format) -> Format:
+    """The format with the steps of training in the place of models, and with names of problems that hold at all of them."""
 
 def pass_at(k, n, c):
     """The unbiased estimate of pass@k."""
@@ -59,11 +78,12 @@ class Verdicts:
     form: Format
     correct: Any
     threshold: Any
+    samples: Any
     errors_wrong: Any
     text: Any
     notes: Any
 
-    def __init__(self, form: Format, correct=None, threshold=None, errors_wrong=False, text=False):
+    def __init__(self, form: Format, correct=None, threshold=None, samples=None, errors_wrong=False, text=False):
         ...
 
     def of(self, record):

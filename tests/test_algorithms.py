@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 from pgpost.behavior import BestOf, Frozen, SequenceMixture, StepwiseBestOf, TokenMixture, Uniform, _draws_until_success
+from pgpost.bounds import run_bound
 from pgpost.features import LastToken
 from pgpost.policy import LinearPolicy
 from pgpost.reward import Outcome, Process
@@ -107,7 +108,7 @@ def test_draws_until_success_far_below_the_smallest_float():
 def test_path_bound_holds_for_both_algorithms(seed):
     task, T = coherent_tokens(3, 3, 4, rng=seed), 1500
     base = LinearPolicy(task.encoder)
-    bound = 8 * 3 * np.log(3 * 4 * T)**2 + 4
+    bound = run_bound(task, task.centers, T)
     for reward, behavior in ("outcome", BestOf(SequenceMixture(base), 81)), ("process", StepwiseBestOf(TokenMixture(base), 12)):
         run = post_train(task, base, reward, behavior, steps=T, stepsize=adaptive(), every=T, rng=seed)
         assert 0 < run.path_sum <= bound and run.history.test_error.iloc[-1] < .1

@@ -164,6 +164,7 @@ def test_budget_for_both_rewards(tmp_path):
     (["quantile", "{log}", "--threshold", "nan"], "'--threshold': 'nan' is not a finite number"),
     (["quantile", "{log}", "--format", "parquet"], "'parquet' is not one of 'auto', 'counts', "),
     (["quantile", "{log}", "--key", "question"], "missing field: 'question' is wanted"),
+    (["quantile", "{log}", "--samples", "3", "--threshold", "1"], "--threshold is for verdicts on single answers, --samples for counts of them"),
     (["quantile", "{log}", "--skip"], "No such option '--skip'"),
     (["quantile", "{log}", "{log}"], "duplicated samples"),
     (["quantile", "{semicolons}"], "(is the separator a comma?)"),

@@ -154,7 +154,12 @@ RECORDS = {
     "evalplus": dict(task_id="a", base_status="pass"), "bigcodebench": dict(task_id="a", status="pass", solution="x"),
     "livecodebench": dict(question_id="a", graded_list=[True]), "lm-eval": dict(doc_id=1, filtered_resps=["4"], metrics=["acc"], acc=1.),
     "inspect": dict(id="a", epoch=1, scores=dict(match=dict(value="C"))), "qwen-math": dict(idx=1, score=[True]),
-    "verl": dict(input="a", output="x", score=1.), "verifiers": dict(example_id=1, prompt="a", completion="x", reward=1.), "trl": dict(step=1, prompt="a", completion="x", reward=1.)}
+    "verl": dict(input="a", output="x", score=1.), "verifiers": dict(example_id=1, prompt="a", completion="x", reward=1.), "trl": dict(step=1, prompt="a", completion="x", reward=1.),
+    "verifiers-traces": dict(env={}, task=dict(key="a"), traces=[dict(rewards=dict(correct=dict(score=1.)))]), "nemo-skills": dict(id="a", generation="x", symbolic_correct=True),
+    "lighteval": dict(doc=dict(id="a"), model_response={}, metric=dict(em=1)), "evalscope": dict(index=1, sample_score=dict(group_id=1, score=dict(value=dict(acc=1.)))),
+    "opencompass": dict(example_abbr="a", correct=[True]), "matharena": dict(idx=1, answers=["4"], correct=[True], gold_answer="4"),
+    "helm": dict(instance_id="a", train_trial_index=0, stats=[dict(name=dict(name="exact_match"), mean=1.)]),
+    "promptfoo": dict(testIdx=1, success=True, promptIdx=0, vars={}), "swe-bench": dict(instance_id="a", resolved=True)}
 
 
 @pytest.mark.parametrize("name", evallog.FORMATS)
@@ -551,13 +556,110 @@ def test_one_label_for_all_logs_and_logs_given_twice(tmp_path):
     with pytest.raises(LogError, match="duplicated samples"): read_logs([tmp_path, paths[1]], "m")
 
 
+# logs of further tools, and paths into any others
+
+
+def test_paths_into_lists_and_objects(tmp_path):
+    nested = dict(id="a", runs=[dict(seeds=[dict(ok=1), dict(ok=0)]), dict(seeds=[dict(ok=1)])], verdicts={"0": True, "1": False}, lists=[[1, 0], [1]])
+    path = dumped(tmp_path / "log.jsonl", [nested])
+    def read(correct, **options): return read_log(path, key="id", correct=correct, **options).values.tolist()
+    assert read("runs[].seeds[].ok") == read("runs.*.seeds.*.ok") == read("lists[][]") == [["a", 2, 3]]
+    assert read("verdicts.*") == [["a", 1, 2]] and read("runs.0.seeds[].ok") == [["a", 1, 2]]
+    for correct, message in [("runs[].seeds[].verdict", "missing field: 'runs..*verdict' is wanted, there are 'id', 'runs'"), ("id[].x", "missing field"),
+                             ("verdicts", "got a dict; `.*` at the end of its name takes all of its entries"), ("lists", "got a list")]:
+        with pytest.raises(LogError, match=message): read(correct)
+    dumped(path, [nested | {"runs": []}])
+    with pytest.raises(LogError, match="an empty one"): read("runs[].ok")
+
+
+@pytest.mark.parametrize("n", [1, 3, 7, 16, 64, 1000])
+@pytest.mark.parametrize("digits", [None, 4, 3])
+def test_shares_give_back_the_counts(n, digits, tmp_path):
+    "Exact ones, and rounded ones as long as the digits tell."
+    counts = range(n + 1)
+    shares = [c / n if digits is None else round(c / n, digits) for c in counts]
+    path = dumped(tmp_path / "log.jsonl", [dict(id=c, rate=r) for c, r in enumerate(shares)])
+    assert read_log(path, key="id", correct="pass@1|rate", samples=n).n_correct.tolist() == list(counts)
+
+
+def test_counts_in_named_fields(tmp_path):
+    path = tmp_path / "log.jsonl"
+    def read(records, **options): return read_log(dumped(path, records), key="id", **options)
+    records = [dict(id="a", right=3, tries=16), dict(id="b", right=0, tries=8), dict(id="a", right=1., tries=4)]
+    assert read(records, correct="right", samples="tries").values.tolist() == [["a", 4, 20], ["b", 0, 8]]
+    ones = read([dict(id="a", right=1), dict(id="b", right=0)], correct="right", samples="16")
+    assert ones.values.tolist() == [["a", 1, 16], ["b", 0, 16]] and "all counts are 0 or 1" in ones.attrs["warnings"][0] and "'pass@1|right'" in ones.attrs["warnings"][0]
+    assert read([dict(id="a", right=1), dict(id="b", right=.25)], correct="pass@1|right", samples=16).n_correct.tolist() == [16, 4]  # 1 is all of them
+    for record, samples, message in [(dict(right=.25), 16, "a number of correct answers is wanted in 'right', got 0.25; if it is the share of them: --correct 'pass@1|right'"),
+                                     (dict(right=17), 16, "impossible counts.*got 17 of 16"), (dict(right=True), 16, "impossible counts"), (dict(right=[1]), 16, "impossible counts"),
+                                     (dict(right=1, tries=0), "tries", "a number of answers from 1 to 1,000,000 is wanted in 'tries', got 0"),
+                                     (dict(right=1, tries="many"), "tries", "got 'many'"), (dict(right=1), "tries", "missing field: 'tries' is wanted")]:
+        with pytest.raises(LogError, match=message) as error: read([dict(id="a", **record)], correct="right", samples=samples)
+        assert "line 1" in str(error.value)
+    (tmp_path / "log.csv").write_text("task,solved,runs\na,3,16\nb,0,16\n")
+    assert read_log(tmp_path / "log.csv", key="task", correct="solved", samples="runs").values.tolist() == [["a", 3, 16], ["b", 0, 16]]
+
+
+def test_a_folder_of_one_file_a_problem(tmp_path):
+    from logs import matharena
+    for i in (1, 2, 10): (tmp_path / f"{i}.json").write_text(matharena().replace('"idx": 7', f'"idx": {i}').replace('"problem": "..."', f'"problem": "p{i}"'))
+    models = read_logs([tmp_path])
+    assert {name: t.values.tolist() for name, t in models.items()} == {tmp_path.name: [["1", 2, 3], ["2", 2, 3], ["10", 2, 3]]}
+    assert "the 3 logs in" in said_of_records(models[tmp_path.name])[0] and "each on one problem" in said_of_records(models[tmp_path.name])[0]
+
+
+def test_errors_of_the_run_are_no_answers(tmp_path):
+    "Of promptfoo, SWE-bench and verifiers: refused, left out or counted as wrong, as the user says."
+    from logs import promptfoo, swe_bench
+    foo = json.loads(promptfoo())
+    foo["results"]["results"][0].update(success=False, failureReason=2, error="API error: 429")
+    swe = json.loads(swe_bench()) | dict(error_ids=["a/3"])
+    rollout = dict(example_id=0, prompt="q", completion="x", reward=0., error="InfraError()")
+    episodes = [dict(env={}, task=dict(key="a"), traces=[dict(rewards=rewards)], errors=[dict(type="ModelError")]) for rewards in ({"ok": dict(score=1.)}, {})]
+    for name, content, left, wrong in [("a.json", json.dumps(foo), (1, 5), (1, 6)), ("b.json", json.dumps(swe), (1, 2), (1, 3)),
+                                       ("c.jsonl", "\n".join(map(json.dumps, [rollout | dict(reward=1., error=None), rollout])), (1, 1), (1, 2)),
+                                       ("d.jsonl", "\n".join(map(json.dumps, episodes)), (1, 1), (1, 2))]:
+        (tmp_path / name).write_text(content)
+        with pytest.raises(LogError, match="ended in an error: .*--skip-invalid leaves such answers out, --errors-wrong counts them as wrong"): read_log(tmp_path / name)
+        for options, outcome in (dict(skipped=Counter()), left), (dict(errors_wrong=True), wrong):
+            table = read_log(tmp_path / name, **options)
+            assert (table.n_correct.sum(), table.n_samples.sum()) == outcome
+
+
+def test_measures_to_choose_from(tmp_path):
+    "Of HELM, EvalScope, lighteval, NeMo-Skills and verifiers: the only one, or the one that is named, or a message with all that there are."
+    def helm(trial, **extra): return dict(instance_id="a", train_trial_index=trial, stats={"num_prompt_tokens": 3., "exact_match": 1., "quasi_exact_match": 0.}, **extra)
+    for name, record, correct, message in [
+            ("helm", helm(0), "quasi_exact_match", "there are 'exact_match', 'quasi_exact_match'"),
+            ("evalscope", dict(index=1, sample_score=dict(group_id=1, score=dict(value=dict(strict=1., loose=0.)))), "loose", "there are 'strict', 'loose'"),
+            ("lighteval", dict(doc=dict(id="1"), model_response={}, metric=dict(em=1, f1=0)), "f1", "there are 'em', 'f1'"),
+            ("nemo", dict(id=1, generation="x", symbolic_correct=True, judge_correct=False), "judge_correct", "there are 'symbolic_correct', 'judge_correct'"),
+            ("traces", dict(env={}, task=dict(key="a"), traces=[dict(rewards=dict(ok=dict(score=1.), style=dict(score=0.)))]), "style", "there are 'ok', 'style'")]:
+        path = dumped(tmp_path / f"{name}.jsonl", [record])
+        with pytest.raises(LogError, match=f"one measure is wanted, chosen with --correct, {message}"): read_log(path)
+        with pytest.raises(LogError, match="missing field: the measure 'nothing' is wanted"): read_log(path, correct="nothing")
+        assert read_log(path, correct=correct)[["n_correct", "n_samples"]].values.tolist() == [[0, 1]]
+    path = dumped(tmp_path / "log.jsonl", [helm(0), helm(1), helm(0, perturbation=dict(name="robustness"))])
+    with pytest.raises(LogError, match="one perturbation.name is wanted, chosen with --correct .*; there are 'None', 'robustness'"): read_log(path, correct="exact_match")
+    assert read_log(path, correct="exact_match,None").values.tolist() == [["a", 2, 2]]
+
+
+def test_the_table_of_formats():
+    "A row for each, in which nothing is missing, and no field of a verdict that is not looked for."
+    table = verdict.known_formats()
+    assert list(table.index) == list(verdict.FORMATS) and list(table) == ["tool", "file", "problem", "verdict", "watch for"]
+    assert table[["tool", "file", "problem", "verdict"]].map(bool).all(axis=None) and table.tool.is_unique
+
+
 # real logs, which are beside the checkout where there are any: problems, samples and correct ones, counted with json and pandas; or what is said of the file
 NEMO, GSM8K, IFEVAL = dict(key="id", correct="symbolic_correct"), dict(key="index", correct="sample_score.score.value.acc"), dict(key="index", correct="sample_score.score.value.prompt_level_strict")
 REAL = [
     ("bigcode/humaneval_eval_gens.json", {}, "entry 0: not a record: .*have not been judged"),
     ("evalplus/burak_samples_eval_results.json", {}, (164, 164, 0)),
     ("evalplus/julien_rd_gene_1_1samples_eval_results.json", {}, (164, 164, 98)),
-    ("evalscope/qwen-plus_gsm8k_main.jsonl", {}, "perhaps --key index --correct sample_score.score.value.acc"),
+    ("evalscope/qwen-plus_gsm8k_main.jsonl", {}, (10, 10, 10)),
+    ("evalscope/qwen3-max_ifeval_default.jsonl", {}, (10, 10, 8)),
+    ("evalscope/qwen3-max_ifeval_default.jsonl", dict(correct="inst_level_strict", threshold=1), (10, 10, 8)),
     ("evalscope/qwen-plus_gsm8k_main.jsonl", GSM8K, (10, 10, 10)),
     ("evalscope/qwen3-max_gsm8k_main.jsonl", GSM8K, (10, 10, 10)),
     ("evalscope/qwen-plus_ifeval_default.jsonl", IFEVAL, (10, 10, 9)),
@@ -592,7 +694,8 @@ REAL = [
     ("inspect/mmlu-no-summary-choices.eval", {}, (1, 1, 0)),
     ("inspect/mmlu-summary-choices.eval", {}, (1, 1, 0)),
     ("lfs/lighteval_details_gsm8k.parquet", {}, "a Git LFS pointer: .*git lfs pull"),
-    ("nemo/output-rs0.jsonl", {}, "perhaps --key id --correct symbolic_correct"),
+    ("nemo/output-rs0.jsonl", {}, (5, 5, 4)),
+    ("nemo/output-rs2.jsonl", {}, (5, 5, 5)),
     ("nemo/output-rs0.jsonl", NEMO, (5, 5, 4)),
     ("nemo/output-rs1.jsonl", NEMO, (5, 5, 4)),
     ("nemo/output-rs2.jsonl", NEMO, (5, 5, 5)),

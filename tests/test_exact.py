@@ -215,7 +215,7 @@ def test_updates_of_both_routes_have_the_exact_mean(small, short, plain):
     for reward in short, plain:
         updates, queries = [], []
         for _ in range(400):
-            run = _step(Run(forward.policy, None), x, path, OnPolicy(), reward, constant(1.), rng)
+            run = _step(Run(forward.policy, None), x, path, OnPolicy(), reward, constant(1.), rng, rng)
             updates.append(run.policy.W - forward.policy.W)
             queries.append(run.ledger.queries)
         error = np.std(updates, axis=0) / 20

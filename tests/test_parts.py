@@ -7,7 +7,7 @@ from pgpost.behavior import Behavior, BestOf, Frozen, ImportanceWeighted, OnPoli
 from pgpost.behavior import TeacherForced, TokenBehavior, TokenMixture, Uniform
 from pgpost.features import ContextOnly, Encoder, LastToken, Position
 from pgpost.policy import LinearPolicy
-from pgpost.reward import Ledger, Outcome, Process, Reward
+from pgpost.reward import Ledger, Outcome, PrefixReward, Process, Reward, Verdict
 from pgpost.stepsize import adaptive
 from pgpost.task import coherent_tokens
 from pgpost.train import train
@@ -42,7 +42,7 @@ class Weighted(OnPolicy):
 
 
 class Billed(OnPolicy):
-    def cost(self, reward, verified, N): return Ledger(labels=np.ones_like(verified))
+    def cost(self, verdict): return Ledger(labels=np.ones_like(verdict.queries))
 
 
 class Silent(Behavior):
@@ -53,8 +53,25 @@ class Graded(Process):
     def advantages(self, verified, N): return super().advantages(verified, N) / 2
 
 
-class Dense(Graded):
-    sparse = False
+class Unheard(Graded):
+    sparse = True
+
+
+class Heavy(Outcome):
+    def weight(self, verified, N): return 2.
+
+
+class Judged(Outcome):
+    def judge(self, batch, rng): return super().judge(batch, rng)
+
+
+class Boasting(Reward):
+    sparse = True
+    def judge(self, batch, rng): return Verdict(1., batch.verified, np.full(len(batch.x), batch.N))
+
+
+class Misshapen(Reward):
+    def judge(self, batch, rng): return Verdict(np.ones(batch.N), batch.verified)
 
 
 class Costly(Outcome):
@@ -71,13 +88,13 @@ class Field(Behavior):
     def propose(self, correct, reward, rng): return np.zeros(len(correct.x), int), Ledger()
 
 
-@pytest.mark.parametrize("kind, method", [(Reward, "queries"), (Behavior, "propose"), (SequenceBehavior, "log_likelihood"), (TokenBehavior, "log_q"), (Encoder, "n_states")])
+@pytest.mark.parametrize("kind, method", [(Reward, "judge"), (PrefixReward, "queries"), (Behavior, "propose"), (SequenceBehavior, "log_likelihood"), (TokenBehavior, "log_q"), (Encoder, "n_states")])
 def test_what_is_not_finished_cannot_be_made(kind, method):
     with pytest.raises(TypeError, match=f"abstract class {kind.__name__} .*{method}"): kind(*[2, 2] * (kind is Encoder))
 
 
 def test_the_method_that_is_forgotten_is_named():
-    class NoQueries(Reward):
+    class NoQueries(PrefixReward):
         def credit(self, verified, N): return verified
     class NoSample(TokenBehavior):
         def log_q(self, correct): return correct.path, correct.log_p
@@ -89,21 +106,23 @@ def test_the_method_that_is_forgotten_is_named():
 
 
 @pytest.mark.parametrize("behavior, reward, message", [
-    (OnPolicy(), Graded(), "Graded overrides advantages, but while it is sparse they are 0 and 1: it has to say `sparse = False`"),
-    (Sampled(), SPARSE, "Sampled overrides sample, but a reward of 0 and 1 without a baseline asks for propose or verified or log_q, which is that of OnPolicy"),
+    (OnPolicy(), Unheard(), "Unheard overrides advantages, but is sparse, and asked for the weight of the credited prefix"),
+    (OnPolicy(), Heavy(wrong=-1), "Heavy overrides weight, but is not sparse, and asked for advantages"),
+    (Sampled(), SPARSE, "Sampled overrides sample, but a sparse reward asks for propose or verified or log_q, which is that of OnPolicy"),
     (Prefixed(), SIGNED, "Prefixed overrides verified, but a reward that is not sparse asks for sample, which is that of OnPolicy"),
     (Tokens(), SIGNED, "Tokens overrides log_q, but a reward that is not sparse asks for sample"),
     (Proposed(), SIGNED, "Proposed overrides propose, but a reward that is not sparse asks for sample"),
     (Weighted(), SIGNED, "Weighted overrides weight, but a reward that is not sparse does not ask for it"),
-    (Silent(), SIGNED, "Silent proposes no tokens: it works with rewards 0 and 1 without a baseline only"),
+    (Silent(), SIGNED, "Silent proposes no tokens: it works with sparse rewards only, got "),
     (Field(.5), SPARSE, "Field has a field weight, which is the name of a method of Behavior: it needs another name"),
     (BestOf(SequenceMixture(Q0), 3), Process(), "BestOf is for Outcome rewards, got Process("),
     (BestOf(SequenceMixture(Q0), 3), Costly(), "BestOf is for Outcome rewards as they are, but Costly overrides queries"),
+    (BestOf(SequenceMixture(Q0), 3), Judged(), "BestOf is for Outcome rewards as they are, but Judged overrides judge"),
     (BestOf(SequenceMixture(Q0), 3), Outcome(wrong=-1), "BestOf proposes no tokens"),
     (StepwiseBestOf(TokenMixture(Q0), 3), Outcome(), "StepwiseBestOf is for Process rewards, got Outcome("),
     (StepwiseBestOf(TokenMixture(Q0), 3), Half(), "StepwiseBestOf is for Process rewards as they are, but Half overrides credit"),
     (ImportanceWeighted(Uniform(), 2), Process(), "ImportanceWeighted is for Outcome rewards"),
-    (ImportanceWeighted(Sampled(), 2), Outcome(), "Sampled overrides sample, but a reward of 0 and 1"),
+    (ImportanceWeighted(Sampled(), 2), Outcome(), "Sampled overrides sample, but a sparse reward"),
     (Behavior, SPARSE, "behavior must be a Behavior, got <class "),
     (OnPolicy(), "process", "reward must be a Reward, got 'process'"),
     (Frozen(LinearPolicy(ContextOnly(4, 3))), SPARSE, "a base policy q0 on ContextOnly(d=4, k=3) does not fit a task on ContextOnly(d=3, k=3)"),
@@ -135,14 +154,23 @@ def test_parts_of_parts_are_checked_when_they_are_made(make, message):
 
 @pytest.mark.parametrize("behavior, reward", [
     (Sampled(), SIGNED), (Prefixed(), SPARSE), (Tokens(), SPARSE), (Proposed(), SPARSE), (Weighted(), SPARSE), (Billed(), SPARSE), (Billed(), SIGNED),
-    (Silent(), SPARSE), (OnPolicy(), Dense()), (OnPolicy(), Graded(wrong=-1)), (OnPolicy(), Graded(baseline="mean")), (OnPolicy(), Half()), (OnPolicy(), Costly()),
+    (Silent(), SPARSE), (OnPolicy(), Heavy()), (BestOf(TokenMixture(Q0), 2), Heavy()), (OnPolicy(), Judged()), (OnPolicy(), Graded()), (OnPolicy(), Graded(wrong=-1)), (OnPolicy(), Graded(baseline="mean")), (OnPolicy(), Half()), (OnPolicy(), Costly()),
     (TeacherForced(), Costly()), (BestOf(TeacherForced(), 1), Outcome()), (BestOf(TokenMixture(Q0), 2), Outcome()),
     (ImportanceWeighted(Prefixed(), 2), Outcome())])
 def test_whoever_is_heard_is_not_refused(behavior, reward):
     assert run(behavior, reward, steps=2).steps == 2
 
 
-@pytest.mark.parametrize("kind, method", [(LastToken, "h"), (LastToken, "advance"), (ContextOnly, "h"), (Position, "h"), (TeacherForced, "log_q"), (Proposed, "verified"), (BestOf, "cost")])
+@pytest.mark.parametrize("reward, message", [
+    (Boasting(), "Boasting is sparse: its verdict needs a credit for each response, at most the length of the verified prefix"),
+    (Misshapen(), "Misshapen has advantages of shape (2,), wanted is (4, 2)"),
+    (Outcome(baseline=lambda groups: groups.sum(axis=1)), "turns rewards of shape (1, 4, 2) into advantages of shape (1, 2)")])
+def test_a_verdict_that_does_not_go_with_the_batch(reward, message):
+    with pytest.raises(ValueError) as caught: run(OnPolicy(), reward, steps=5)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("kind, method", [(LastToken, "h"), (LastToken, "advance"), (ContextOnly, "h"), (Position, "h"), (TeacherForced, "log_q"), (Proposed, "verified"), (BestOf, "cost"), (Judged, "queries")])
 def test_a_class_that_would_not_be_heard_is_refused_where_it_is_defined(kind, method):
     with pytest.raises(TypeError, match=f"Quiet overrides {method}, but takes \\w+ from {kind.__name__}, which does not say that it calls it"):
         type("Quiet", (kind,), {method: lambda self, *args: None})

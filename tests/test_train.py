@@ -5,19 +5,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from pgpost.behavior import Frozen, OnPolicy, SequenceMixture, TeacherForced, TokenMixture, Uniform
+from pgpost.bounds import run_bound
 from pgpost.features import LastToken
 from pgpost.policy import LinearPolicy
 from pgpost.reward import Outcome, Process
 from pgpost.stepsize import adagrad, adaptive, constant
 from pgpost.task import Task, coherent_tokens, finite_contexts, gaussian_mixture
-from pgpost.train import RunInterrupted, post_train, pretrain, train
+from pgpost.train import _Contexts, _seed_of, _streams, RunInterrupted, post_train, pretrain, train
 from tqdm import tqdm
-
-
-def path_bound(task, x, start, T):
-    "8 |W_0 - U|^2 + 4 with U = log(k N T) / gamma times the ground truth of norm 1, for contexts `x`."
-    U = task.W / np.linalg.norm(task.W) * np.log(task.encoder.k * task.N * T) / task.margin(x)
-    return 8 * ((start.W - U)**2).sum() + 4
 
 
 @pytest.mark.slow
@@ -27,7 +22,7 @@ def test_path_bound_where_it_bites(behavior, reward):
     "A run that takes the adaptive step stays below the bound, one that does not learn breaks it."
     task, T = coherent_tokens(M=1, k=2, N=2, rng=0), 6000
     start = LinearPolicy(task.encoder)
-    bound = path_bound(task, np.eye(1), start, T)
+    bound = run_bound(task, np.eye(1), T, start)
     learns, stays = (train(task, start, behavior, reward, s, T, every=T, rng=0) for s in (adaptive(), constant(1e-9)))
     assert 5 < learns.path_sum <= bound < stays.path_sum
 
@@ -43,7 +38,7 @@ def test_path_bound_with_last_token_features(make, reward, batch_size):
     task = Task(finite_contexts(x), LinearPolicy(LastToken(4, 4), rng.normal(size=(8, 4))), N=10)
     base = pretrain(task, steps=200, stepsize=adaptive(), rng=0).policy
     run = train(task, base, make(base), reward, adaptive(), 1000, batch_size, every=1000, rng=1)
-    assert 0 < run.path_sum <= path_bound(task, x, base, 1000)
+    assert 0 < run.path_sum <= run_bound(task, x, 1000, base)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -69,9 +64,10 @@ def test_adagrad_by_hand_over_a_run():
     "Three steps of a run, recomputed with nothing but the definition and the scores."
     task = gaussian_mixture(d=4, k=3, N=5, n_components=4, rng=0)
     run = pretrain(task, steps=3, batch_size=8, stepsize=adagrad(.1), rng=0)
-    rng, W, S = np.random.default_rng(0), np.zeros((7, 3)), np.zeros((7, 3))
-    for _ in range(3):
-        x, y = task.sample(8, rng)
+    contexts, W, S = _Contexts(task, 8, 1, _streams(_seed_of(0))["contexts"]), np.zeros((7, 3)), np.zeros((7, 3))
+    for step in range(3):
+        x, path = contexts.at(step)
+        y = path.tokens()
         g = LinearPolicy(task.encoder, W).score(x, y, np.ones((8, 5))) / 8
         S += g**2
         W += .1 * g / (np.sqrt(S) + 1e-10)
@@ -129,9 +125,9 @@ def test_an_interrupted_run_is_the_beginning_of_the_whole():
 def test_an_interrupt_inside_a_step_leaves_a_whole_run():
     "Ctrl-C may arrive anywhere: what is kept is the run after the last complete step."
     class Interrupted(OnPolicy):
-        def cost(self, reward, verified, N):
+        def cost(self, verdict):
             if len(costs) == 7: raise KeyboardInterrupt
-            costs.append(super().cost(reward, verified, N))
+            costs.append(super().cost(verdict))
             return costs[-1]
 
     costs, task = [], gaussian_mixture(d=8, k=8, N=16, n_components=8, rng=0)

@@ -34,7 +34,7 @@ def measure(reward, N, k, batch):
     x = task.contexts(batch, np.random.default_rng(0))
     path = task.path(x)
     tracemalloc.reset_peak()
-    _step(Run(policy, adagrad(.1).init(policy.W)), x, path, OnPolicy(), reward, adagrad(.1), np.random.default_rng(0))
+    _step(Run(policy, adagrad(.1).init(policy.W)), x, path, OnPolicy(), reward, adagrad(.1), *np.random.default_rng(0).spawn(2))
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
     return dict(milliseconds=1e3 * min(times), megabytes=peak)

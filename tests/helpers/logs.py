@@ -91,6 +91,75 @@ def trl(path):
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
 
 
+def first_answers(): return [(problem, bool(verdicts[0])) for problem, verdicts in VERDICTS.items()]
+
+
+def nemo_skills(): return dump(dict(id=p, problem=f"... {p}", expected_answer="4", generation="...", predicted_answer="4", symbolic_correct=v) for p, v in first_answers())
+
+
+def lighteval(path):
+    import pyarrow
+    import pyarrow.parquet
+    rows = [dict(doc=dict(query=f"... {p}", choices=["4"], gold_index=0, id=p, num_samples=3), model_response=dict(text=["4"] * 3, logprobs=[], input=None),
+                 metric={"pass@k:k=1&n=3": sum(vs) / 3, "pass@k:k=3&n=3": float(any(vs))}) for p, vs in VERDICTS.items()]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+
+
+def evalscope():
+    "Repeats have an index of their own, and a common group."
+    return dump(dict(index=n, target="4", messages=[dict(role="user", content="...")], trajectory=[],
+                     sample_score=dict(score=dict(value=dict(acc=float(v)), prediction="4", main_score_name=None), sample_id=n, group_id=p, sample_metadata={}))
+                for n, (p, i, v) in enumerate(samples()))
+
+
+def opencompass():
+    details = [dict(example_abbr=p, pred=["4"] * 3, answer=["4"] * 3, correct=[bool(v) for v in vs]) for p, vs in VERDICTS.items()]
+    return json.dumps({"accuracy (3 runs average)": 33.3, "G-Pass@2_1.0": 16.7, "details": details}, indent=4)
+
+
+def opencompass_by_number():
+    details = {str(i): dict(prompt="...", origin_prediction="...", predictions="4", references="4", correct=v) for i, (_, v) in enumerate(first_answers())}
+    return json.dumps(dict(accuracy=50., type="GEN", details=dict(type="GEN", **details)), indent=4)
+
+
+def matharena():
+    verdicts = [bool(v) for v in VERDICTS["a/0"]]
+    return json.dumps(dict(idx=7, problem="...", gold_answer="4", source="None", types=[], N=3, cost={}, pass_at_1=2 / 3, answers=["4"] * 3, correct=verdicts, warnings=[0] * 3,
+                           messages=[[]] * 3, history=[None] * 3, detailed_costs=[{}] * 3), indent=4)
+
+
+def helm():
+    "Each trial has examples of its own."
+    def stat(name, value): return dict(name=dict(name=name, split="test"), count=1, sum=value, sum_squared=value, min=value, max=value, mean=value, variance=0., stddev=0.)
+    return json.dumps([dict(instance_id=p, train_trial_index=i, stats=[stat("num_prompt_tokens", 312.), stat("exact_match", float(v))]) for p, i, v in samples()], indent=2)
+
+
+def promptfoo():
+    "Each repeat of a test has a number of its own."
+    def result(number, p, v):
+        return dict(success=v, score=float(v), failureReason=int(not v), error=None if v else "Expected output to contain", gradingResult={"pass": v}, id=str(number), promptIdx=0, promptId="e3b0",
+                    testIdx=number, vars=dict(question=p), testCase={"vars": dict(question=p), "assert": []}, provider=dict(id="echo", label=""), response=dict(output="4"))
+    repeats = sorted(samples(), key=lambda sample: sample[1])
+    return json.dumps(dict(evalId="eval-1", results=dict(version=3, results=[result(n, p, v) for n, (p, _, v) in enumerate(repeats)], stats={}), config={}))
+
+
+def swe_bench():
+    return json.dumps(dict(total_instances=3, submitted_instances=2, completed_ids=["a/0", "a/1"], incomplete_ids=["a/2"], empty_patch_ids=[], submitted_ids=["a/0", "a/1"],
+                           resolved_ids=["a/0"], unresolved_ids=["a/1"], error_ids=[], schema_version=2), indent=4)
+
+
+def verifiers_traces():
+    def task(p): return dict(type="Toy", data=dict(idx=0, prompt=p, answer="4"), key=p)
+    return dump(dict(id=f"{p}{i}", env=dict(id="toy"), task=task(p), ok=True, is_timeout=False, errors=[],
+                     traces=[dict(version=1, task=task(p), rewards=dict(correct=dict(score=float(v), weight=1.)), metrics={}, ok=True, errors=[])]) for p, i, v in samples())
+
+
+def rollouts(): return dump(dict(id=p, n_correct=sum(vs), n_rollouts=3, solve_rate=round(sum(vs) / 3, 3), rollouts=[dict(text="...", correct=bool(v)) for v in vs]) for p, vs in VERDICTS.items())
+
+
+def responses(): return json.dumps({p: dict(responses={str(i): dict(content="...", correctness=bool(v)) for i, v in enumerate(vs)}) for p, vs in VERDICTS.items()})
+
+
 def counts(): return "model,problem,n_correct,n_samples\n" + "".join(f"base,{p},{sum(v)},{len(v)}\n" for p, v in VERDICTS.items())
 
 
@@ -114,6 +183,20 @@ LOGS = {
     "results.jsonl": (verifiers, {}, STANDARD),
     "packed_results.jsonl.gz": (packed, {}, STANDARD),
     "completions_00010.parquet": (trl, dict(correct="accuracy_reward"), [["10 / a/0", 2, 3], ["10 / a/1", 0, 3]]),
+    "output-rs0.jsonl": (nemo_skills, {}, [["a/0", 1, 1], ["a/1", 0, 1]]),
+    "details_aime25.parquet": (lighteval, {}, STANDARD),
+    "aime25_default.jsonl": (evalscope, {}, STANDARD),
+    "aime2025.json": (opencompass, {}, STANDARD),
+    "gsm8k.json": (opencompass_by_number, {}, [["0", 1, 1], ["1", 0, 1]]),
+    "7.json": (matharena, {}, [["7", 2, 3]]),
+    "per_instance_stats.json": (helm, {}, STANDARD),
+    "promptfoo.json": (promptfoo, {}, [["echo", "0", 2, 3], ["echo", "1", 0, 3]]),
+    "model.run.json": (swe_bench, {}, [["a/0", 1, 1], ["a/1", 0, 1]]),
+    "traces.jsonl": (verifiers_traces, {}, STANDARD),
+    "rollouts.jsonl": (rollouts, dict(key="id", correct="rollouts[].correct"), STANDARD),
+    "solved.jsonl": (rollouts, dict(key="id", correct="n_correct", samples="n_rollouts"), STANDARD),
+    "rates.jsonl": (rollouts, dict(key="id", correct="pass@1|solve_rate", samples=3), STANDARD),
+    "responses.json": (responses, dict(key="*", correct="responses.*.correctness"), STANDARD),
     "counts.csv": (counts, {}, [["base", "a/0", 2, 3], ["base", "a/1", 0, 3]]),
     "answers.csv": (answers_csv, dict(key="problem", correct="correct"), STANDARD),
 }
@@ -123,6 +206,6 @@ def write(folder):
     "Write all logs, and return for each its path, the options to read it, and what is in it."
     for name, (make, _, _) in LOGS.items():
         path = Path(folder, name)
-        if make in (trl, inspect_eval, packed): make(path)
+        if make in (trl, lighteval, inspect_eval, packed): make(path)
         else: path.write_text(make(), encoding="utf-8")
     return [(Path(folder, name), options, content) for name, (_, options, content) in LOGS.items()]

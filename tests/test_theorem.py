@@ -178,7 +178,7 @@ def test_a_broken_path_bound_stops_the_sweep(monkeypatch):
         measure(dict(algorithm="SGD", M=2, k=4, N=2, max_steps=20, replicates=3))
 
 
-@pytest.mark.parametrize("algorithm", theorem.ALGORITHMS)
+@pytest.mark.parametrize("algorithm", sorted(theorem.ALGORITHMS.keys() - {"SGD, every other step"}))  # which is for pairs of contexts
 def test_every_algorithm_learns_within_its_path_bound(algorithm):
     rows = pd.DataFrame(measure(dict(algorithm=algorithm, M=1, k=2, N=2, m=4, likelihood=.4, max_steps=3000, replicates=5)))
     assert (rows.path_sum > 0).all() and (rows.path_sum <= rows.path_bound).all() and (rows.error < .1).all()

@@ -234,7 +234,7 @@ def _issues(document):
     return ((f"{outcome}_ids, {shown(name)}", {"instance_id": name, **OUTCOMES[outcome]}) for name, outcome in found)
 
 # %% ../nbs/11_records.ipynb #49ab1b1e
-def _named(document):
+def _alike(document):
     "The records of a document that holds objects with a common field by their names; None if it does not."
     records = list(document.values())
     alike = len(records) > 1 and all(isinstance(record, dict) for record in records) and set.intersection(*map(set, records))
@@ -244,7 +244,7 @@ def _named(document):
 def _document_records(document, path):
     "Place and content of each record in a JSON document."
     if isinstance(document, list): return ((f"entry {i}", record) for i, record in enumerate(document))
-    for cut in _listed, _tasks, _details, _issues, _named:
+    for cut in _listed, _tasks, _details, _issues, _alike:
         records = cut(document)
         if records is not None: return records
     if {"version", "status", "plan"} <= set(document): raise _no_samples(path, document)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from .report import Report
-__all__ = ['NAMED', 'CONTEXT', 'FEW', 'step_of_name', 'check_pattern', 'read_trace', 'step_tables', 'join_steps', 'trailing_p', 'problem_table', 'TraceReport', 'trace_report']
+__all__ = ['NAMED', 'SHARP', 'CONTEXT', 'FEW', 'step_of_name', 'check_pattern', 'read_trace', 'step_tables', 'join_steps', 'trailing_p', 'problem_table', 'TraceReport', 'trace_report']
 NAMED = '(?:global_?step|checkpoint|ckpt|step|iteration|iter|completions)[-_=]?(\\d+)'
 
 def step_of_name(path, pattern=None):
@@ -16,8 +16,9 @@ def check_pattern(pattern):
 
 def read_trace(paths, steps=None, pattern=None, progress=False, skipped=None, **options) -> dict:
     """Counts at each step of training. `attrs["warnings"]` of the first table is what is to be borne in mind. Raises `LogError`."""
+SHARP = 12
 
-def step_tables(tables, eps=(0.1, 0.5), group=None, confidence=0.95, progress=False) -> tuple:
+def step_tables(tables, eps=(0.1, 0.5), group=None, confidence=0.95) -> tuple:
     """Size, pass@1 and share of informative groups of each step, and its likelihood quantiles with their bands (step, eps, quantile, low, high)."""
 
 def join_steps(tables, every) -> dict:

@@ -237,14 +237,14 @@ def _nemo(record, correct):
     return _chosen(record, correct, [name for name in NEMO if name in record])
 
 # %% ../nbs/12_verdict.ipynb #d5258e8f
-def _failed(what):
+def _run_failed(what):
     "What is wrong with an answer of which the run says that it ended in an error."
     ways = "--skip-invalid leaves such answers out, --errors-wrong counts them as wrong"
     return LogError(None, ENDED["error"], f"a judged answer is wanted, there is none, but {shown(what)}; {ways}")
 
 def _rollout(record, correct):
     "The reward of verifiers, or the field that is named."
-    if record.get("error"): raise _failed(record["error"])
+    if record.get("error"): raise _run_failed(record["error"])
     return correct, require(record, correct)
 
 def _episode(episode, correct):
@@ -253,20 +253,20 @@ def _episode(episode, correct):
     for rewards in require(episode, "traces[].rewards"):
         if not isinstance(rewards, dict): raise LogError(None, "not a verdict", f"rewards by their names are wanted, got {shown(rewards)}")
         for name, reward in rewards.items(): scores[name].append(require(reward, "score"))
-    if not scores: raise _failed(lookup(episode, "errors") or "nothing")
+    if not scores: raise _run_failed(lookup(episode, "errors") or "nothing")
     return _chosen(scores, correct, list(scores))
 
 PROMPTFOO_ERROR = 2  # its reasons of a failure are 0: none, 1: an assertion, 2: an error
 
 def _promptfoo(record, correct):
     "Whether all assertions hold, or the field that is named."
-    if record.get("failureReason") == PROMPTFOO_ERROR: raise _failed(record.get("error"))
+    if record.get("failureReason") == PROMPTFOO_ERROR: raise _run_failed(record.get("error"))
     name = correct or "success"
     return name, require(record, name)
 
 def _swe_bench(record, correct):
     "Whether the issue is resolved."
-    if record.get("error"): raise _failed("an error of the run")
+    if record.get("error"): raise _run_failed("an error of the run")
     return "resolved", require(record, "resolved")
 
 # %% ../nbs/12_verdict.ipynb #51835126
@@ -467,7 +467,7 @@ def pass_at(
     return 1 - comb(n - c, k) / comb(n, k)
 
 # %% ../nbs/12_verdict.ipynb #f0000207
-def _fitting(value, k, n, tolerance):
+def _counts_that_fit(value, k, n, tolerance):
     "The numbers of correct ones among n answers of which pass@k is within a tolerance of the value."
     def estimate(c): return pass_at(k, n, c)
     counts = range(n + 1)
@@ -486,7 +486,7 @@ def correct_from_pass_at(
     if not 1 <= k <= n <= MOST_SAMPLES:
         raise LogError(None, "not a verdict", f"pass@k of k from 1 to the number of answers, {n}, is wanted, got k = {k}")
     possible = 0 <= value <= 1
-    fits = possible and (_fitting(value, k, n, 1e-9) or _fitting(value, k, n, _half_digit(value)))
+    fits = possible and (_counts_that_fit(value, k, n, 1e-9) or _counts_that_fit(value, k, n, _half_digit(value)))
     if not fits: raise LogError(None, "not a verdict", f"pass@{k} of {n} answers is wanted, no number of correct ones gives {shown(value)}")
     if len(fits) == 1: return fits[0]
     unknown = f"pass@{k} = {value:.6g} of {n} answers does not tell how many are correct, {fits[0]} or more"

@@ -208,7 +208,7 @@ def test_the_report_is_a_report(tmp_path):
     report = trace_report(read_trace([tmp_path]), eps=(.5,), skipped={"broken JSON": 2})
     assert isinstance(report, TraceReport) and isinstance(report, dict) and str(report) == report.text == repr(report)
     assert report.text.splitlines()[0] == "3 steps, from 1 to 10: 4 problems, 3 of them at two steps or more, 2 at every step: steps differ by their problems as well; 72 answers"
-    assert report.text.endswith("left out as invalid: 2 of the kind 'broken JSON'")
+    assert report.text.endswith("left out as invalid: 2 of the kind 'broken JSON'") and "<table" in report._repr_html_()
     data = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert [row["step"] for row in data["steps"]] == [1, 5, 10] and [q["eps"] for q in data["quantiles"]] == [.5] * 3 and data["number_of_problems"] == 4
     assert data["within_chance"] == [dict(problem="user\na\nassistant\n", steps=3, first=1, last=10, n_correct=4, n_samples=24, solved_last=5, answers_since=8, steps_since=1,

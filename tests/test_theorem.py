@@ -129,7 +129,8 @@ def test_forms_are_followed_to_a_billion():
         growth = claim.growth()
         assert claim.form.fulfilled(growth.ratio.dropna().to_numpy()), claim.name
         assert claim.form.sizes == sorted(claim.form.sizes)
-        assert max(claim.form.sizes[-1], growth.exact.iloc[-1]) >= 1e9 or claim.group == "price", claim.name
+        largest = claim.form.sizes[-1]**(2 if claim.group == "margin" else 1)  # 1/gamma enters squared
+        assert max(largest, growth.exact.iloc[-1]) >= 1e9 or claim.group == "price", claim.name
     assert max(SIZES) == 10**12
 
 
@@ -177,7 +178,7 @@ def test_a_broken_path_bound_stops_the_sweep(monkeypatch):
         measure(dict(algorithm="SGD", M=2, k=4, N=2, max_steps=20, replicates=3))
 
 
-@pytest.mark.parametrize("algorithm", theorem.ALGORITHMS)
+@pytest.mark.parametrize("algorithm", sorted(theorem.ALGORITHMS.keys() - {"SGD, every other step"}))  # which is for pairs of contexts
 def test_every_algorithm_learns_within_its_path_bound(algorithm):
     rows = pd.DataFrame(measure(dict(algorithm=algorithm, M=1, k=2, N=2, m=4, likelihood=.4, max_steps=3000, replicates=5)))
     assert (rows.path_sum > 0).all() and (rows.path_sum <= rows.path_bound).all() and (rows.error < .1).all()

@@ -153,9 +153,13 @@ class PowerLaw:
     scale: float  # -log pass@1
     exponent: float  # at least 0
 
-    def cdf(self, a): raise ValueError("a power law of pass@k is no distribution of likelihoods: the average and the smooth estimate have one")
+    def cdf(self, a):
+        "A power law of pass@k is no distribution of likelihoods: a `ValueError`."
+        raise ValueError("a power law of pass@k is no distribution of likelihoods: the average and the smooth estimate have one")
 
-    def quantile(self, eps): self.cdf(eps)
+    def quantile(self, eps):
+        "As `cdf`, a `ValueError`."
+        self.cdf(eps)
 
     def pass_at(self, m):
         "Probability that one of `m` samples is correct, mean over problems, shape of `m`."

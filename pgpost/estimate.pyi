@@ -45,10 +45,10 @@ class PowerLaw:
     exponent: float
 
     def cdf(self, a):
-        ...
+        """A power law of pass@k is no distribution of likelihoods: a `ValueError`."""
 
     def quantile(self, eps):
-        ...
+        """As `cdf`, a `ValueError`."""
 
     def pass_at(self, m):
         """Probability that one of `m` samples is correct, mean over problems, shape of `m`."""

@@ -138,7 +138,9 @@ class LabelledTask(Task):
         return self._encoder
 
     @property
-    def truth(self): raise AttributeError("a task from labels has no ground truth policy")
+    def truth(self):
+        "There is none: an `AttributeError`."
+        raise AttributeError("a task from labels has no ground truth policy")
 
     def path(self, x):
         rows = [self._row.get(context.tobytes()) for context in self.encoder.as_contexts(x) + 0.]
@@ -182,7 +184,9 @@ class VerifiedTask(Task):
         return self._encoder
 
     @property
-    def truth(self): raise AttributeError("a task with a verifier has no ground truth policy")
+    def truth(self):
+        "There is none: an `AttributeError`."
+        raise AttributeError("a task with a verifier has no ground truth policy")
 
     def _right(self, x, y):
         "What the verifier says, as booleans, shape (n,)."

@@ -73,7 +73,7 @@ class LabelledTask(Task):
 
     @property
     def truth(self):
-        ...
+        """There is none: an `AttributeError`."""
 
     def path(self, x):
         ...
@@ -95,7 +95,7 @@ class VerifiedTask(Task):
 
     @property
     def truth(self):
-        ...
+        """There is none: an `AttributeError`."""
 
     def verified(self, x, y):
         """Length of the prefix that the verifier accepts, shape (n,): 0 or N if it judges whole responses."""

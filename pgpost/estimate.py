@@ -195,14 +195,22 @@ class Average:
     measured: float  # pass@n
 
     @property
-    def likelihood(self): return self.parts[0].likelihood
+    def likelihood(self):
+        "Likelihoods of the first, increasing."
+        return self.parts[0].likelihood
 
     @property
-    def weight(self): return self.parts[0].weight
+    def weight(self):
+        "Share of the problems at each of them."
+        return self.parts[0].weight
 
-    def cdf(self, a): return self.parts[0].cdf(a)
+    def cdf(self, a):
+        "Share of the problems with a likelihood of at most `a`, shape of `a`."
+        return self.parts[0].cdf(a)
 
-    def quantile(self, eps): return self.parts[0].quantile(eps)
+    def quantile(self, eps):
+        "Q(eps): the likelihood that all but a share `eps` of the problems reach, shape of `eps`."
+        return self.parts[0].quantile(eps)
 
     def pass_at(self, m):
         "Probability that one of `m` samples is correct, mean over problems, shape of `m`."

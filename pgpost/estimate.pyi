@@ -65,17 +65,17 @@ class Average:
 
     @property
     def likelihood(self):
-        ...
+        """Likelihoods of the first, increasing."""
 
     @property
     def weight(self):
-        ...
+        """Share of the problems at each of them."""
 
     def cdf(self, a):
-        ...
+        """Share of the problems with a likelihood of at most `a`, shape of `a`."""
 
     def quantile(self, eps):
-        ...
+        """Q(eps): the likelihood that all but a share `eps` of the problems reach, shape of `eps`."""
 
     def pass_at(self, m):
         """Probability that one of `m` samples is correct, mean over problems, shape of `m`."""

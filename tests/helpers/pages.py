@@ -82,7 +82,7 @@ def symbols(module):
         yield name
         if inspect.isclass(thing := getattr(lib, name)):
             for method, value in vars(thing).items():
-                if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, (property, functools.cached_property))):
+                if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, (property, functools.cached_property, classmethod))):
                     yield f"{name}.{method}"
 
 

@@ -93,6 +93,16 @@ class Task:
         "Weights of the ground truth."
         return self.truth.W
 
+    @classmethod
+    def from_labels(cls,
+        x,  # contexts, shape (M, d)
+        y,  # their correct responses, integers 0 .. k-1, shape (M, N)
+        encoder: Encoder,  # reads the responses, with its d and k
+        p=None,  # probabilities of the contexts, shape (M,); equal if None
+    ):  # a `LabelledTask`
+        "The task whose contexts and correct responses are given."
+        return LabelledTask(x, y, encoder, p)
+
 # %% ../nbs/04_task.ipynb #e0d74d81
 @patch
 def path(self:Task,
@@ -146,16 +156,6 @@ class LabelledTask(Task):
         rows = [self._row.get(context.tobytes()) for context in self.encoder.as_contexts(x) + 0.]
         if None in rows: raise ValueError(f"context {rows.index(None)} of {len(rows)} is none of the {len(self.labels)} that have labels")
         return self.labels[rows]
-
-@patch(cls_method=True)
-def from_labels(cls:Task,
-    x,  # contexts, shape (M, d)
-    y,  # their correct responses, integers 0 .. k-1, shape (M, N)
-    encoder: Encoder,  # reads the responses, with its d and k
-    p=None,  # probabilities of the contexts, shape (M,); equal if None
-) -> LabelledTask:
-    "The task whose contexts and correct responses are given."
-    return LabelledTask(x, y, encoder, p)
 
 # %% ../nbs/04_task.ipynb #a1077130
 class VerifiedTask(Task):

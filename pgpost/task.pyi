@@ -39,14 +39,15 @@ class Task:
     def W(self):
         """Weights of the ground truth."""
 
+    @classmethod
+    def from_labels(cls, x, y, encoder: Encoder, p=None):
+        """The task whose contexts and correct responses are given."""
+
     def path(self, x) -> Path:
         """The correct responses of contexts, compressed."""
 
     def sample(self, n, rng=None) -> tuple:
         """Draw contexts together with their correct responses."""
-
-    def from_labels(cls, x, y, encoder: Encoder, p=None) -> LabelledTask:
-        """The task whose contexts and correct responses are given."""
 
     def feature_norm(self, x) -> float:
         """H, the largest norm of the features along the correct responses to contexts."""

@@ -122,15 +122,21 @@ def average_error(
 # %% ../nbs/10_bounds.ipynb #69d679ae
 def steps_to_error(
     eps,  # average error to be reached
-    **kwargs,  # k, N, gamma, alpha, share, norm: see `average_error`
+    k,  # this and the following: see `average_error`
+    N,
+    gamma,
+    alpha=1.,
+    share=1.,
+    norm=1.,
 ) -> int:
     "Smallest number of steps from which on the bound on the average error is at most `eps`."
     _check(eps=eps)
+    def error(T): return average_error(T, k, N, gamma, alpha, share, norm)
     low, high = 1, 2
-    while average_error(high, **kwargs) > eps: low, high = high, 2 * high
+    while error(high) > eps: low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        if average_error(middle, **kwargs) > eps: low = middle
+        if error(middle) > eps: low = middle
         else: high = middle
     return high
 

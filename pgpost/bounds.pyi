@@ -17,7 +17,7 @@ def run_bound(task, x, T, start=None, stepsize='adaptive', zeta=1.0, R=1.0):
 def average_error(T, k, N, gamma, alpha=1.0, share=1.0, norm=1.0) -> float:
     """Bound on the average error over the steps of a run: in expectation, and for supervised training on every run (Prop. 2.2, Thm 3.1)."""
 
-def steps_to_error(eps, **kwargs) -> int:
+def steps_to_error(eps, k, N, gamma, alpha=1.0, share=1.0, norm=1.0) -> int:
     """Smallest number of steps from which on the bound on the average error is at most `eps`."""
 
 @dataclass(frozen=True)

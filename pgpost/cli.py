@@ -468,25 +468,29 @@ def _read(logs, label, skip_invalid, **how):
 def _say(report, as_json): print(json.dumps(report.to_dict(), indent=2, allow_nan=False) if as_json else report)
 
 # %% ../nbs/21_cli.ipynb #af8e5a8d
-QUANTILE_FILES = ["quantile.png", "report.png", "quantile.csv", "groups.csv", "prompts.csv", "counts.csv", "change.png", "change.csv", "pass_at_k.csv", "keep.txt", "plan.csv"]
-_SOMETIMES = "change.png", "change.csv", "pass_at_k.csv", "keep.txt", "plan.csv"  # where two models are compared, and where they are asked for
+_ALWAYS = ["quantile.png", "report.png", "quantile.csv", "groups.csv", "prompts.csv", "counts.csv"]
+_SOMETIMES = ["change.png", "change.csv", "pass_at_k.csv", "keep.txt", "plan.csv"]  # where two models are compared, or where asked for
+QUANTILE_FILES = [*_ALWAYS, *_SOMETIMES]
 
 def _kept(report, band):
     "The names of the problems of the one model whose likelihood lies in a band."
     from pgpost.groups import keep_problems
     names = keep_problems(report.problems, *band).problem.tolist()
-    if broken := [name for name in names if "\n" in str(name)]: raise LogError(repr(broken[0]), "a name of two lines", "--keep writes a name a line")
+    broken = [name for name in names if "\n" in str(name)]
+    if broken: raise LogError(repr(broken[0]), "a name of two lines", "--keep writes a name a line")
     return names
 
 def _quantile_results(report, keep, bound):
     "The figures and the tables behind them."
     floor = min(estimate.resolution for estimate in report.estimates.values()) / 10
-    counts = report.problems[["model", "problem", "n_correct", "n_samples"]]
     draw = _drawing()
-    results = {"quantile.png": draw.draw_quantiles(report.curves, floor=floor), "report.png": draw.draw_report(report), "quantile.csv": report.curves,
-               "groups.csv": report.groups, "prompts.csv": report.problems, "counts.csv": counts}
+    figures = draw.draw_quantiles(report.curves, floor=floor), draw.draw_report(report)
+    tables = report.curves, report.groups, report.problems, report.problems[["model", "problem", "n_correct", "n_samples"]]
+    results = dict(zip(_ALWAYS, [*figures, *tables]))
     if change := report.change:
-        results |= {"change.png": draw.draw_change(change.curves, change.crossing), "change.csv": change.problems, "pass_at_k.csv": change.curves}
+        results["change.png"] = draw.draw_change(change.curves, change.crossing)
+        results["change.csv"] = change.problems
+        results["pass_at_k.csv"] = change.curves
     if keep: results["keep.txt"] = _kept(report, keep)
     if bound: results["plan.csv"] = report.plan(bound)
     return results
@@ -495,10 +499,13 @@ def _quantile_results(report, keep, bound):
 @commands.command()
 @_reads_logs
 @_option("--eps", type=_List(_Number(0, 1)), default="0.01,0.02,0.05,0.1,0.2,0.5", metavar="E,E", help="fractions of problems left out")
-@_option("--group", type=_Integer(2), default=8, metavar="G", help="answers in a group, for the probability in prompts.csv that a problem's next group has both right and wrong ones")
-@_option("--keep", type=_Band(), metavar="LOW:HIGH", help="with --out and one model: write the problems with an estimated likelihood in this band to keep.txt, one a line")
-@_option("--plan-samples", "bound", type=_Number(0, 1), is_flag=False, flag_value=.01, metavar="[A]", help="""say how many more answers the problems need that were never or always
-         solved, until their likelihood is known to be below A or above 1 - A (0.01 if not given); with --out, for each problem in plan.csv""")
+@_option("--group", type=_Integer(2), default=8, metavar="G", help="""answers in a group, for the probability in prompts.csv that a problem's
+         next group has both right and wrong ones""")
+@_option("--keep", type=_Band(), metavar="LOW:HIGH", help="""with --out and one model: write the problems with an estimated likelihood in
+         this band to keep.txt, one a line""")
+@_option("--plan-samples", "bound", type=_Number(0, 1), is_flag=False, flag_value=.01, metavar="[A]", help="""how many more answers the
+         problems need that were never or always solved, until their likelihood is known to be below A or above 1 - A (0.01 if not given);
+         with --out, for each problem in plan.csv""")
 @_out("quantile", required=False)
 def quantile(eps, group, keep, bound, out, as_json, confidence, chance, **logs):
     """Likelihood quantiles of models, and informative groups, from their evaluation logs.
@@ -509,7 +516,9 @@ def quantile(eps, group, keep, bound, out, as_json, confidence, chance, **logs):
     if keep and not out: raise click.UsageError("--keep needs --out, the folder that keep.txt is written to")
     with OutputFolder(out, QUANTILE_FILES) if out else nullcontext() as folder:
         models, skipped = _read(**logs)
-        if keep and len(models) > 1: raise click.UsageError(f"--keep needs the logs of one model, these are of {', '.join(map(printable, models))}; --label NAME takes them as one")
+        if keep and len(models) > 1:
+            names = ", ".join(map(printable, models))
+            raise click.UsageError(f"--keep needs the logs of one model, these are of {names}; --label NAME takes them as one")
         from pgpost.report import log_report
         report = log_report(models, eps, confidence, chance or 0., skipped, group, bound)
         if folder: folder.results = _quantile_results(report, keep, bound)
@@ -517,6 +526,7 @@ def quantile(eps, group, keep, bound, out, as_json, confidence, chance, **logs):
         for name in {*_SOMETIMES} - folder.results.keys(): (folder.path/name).unlink(missing_ok=True)
     _say(report, as_json)
     if folder and not as_json: print(f"figures and tables are in {folder.path}")
+    if keep and not as_json: print(f"{len(folder.results['keep.txt'])} of {len(report.problems)} problems are in {folder.path/'keep.txt'}")
 
 # %% ../nbs/21_cli.ipynb #fb4b4b4d
 def _check_budget(eps, target_error, steps, group, **prices):
@@ -529,7 +539,8 @@ def _check_budget(eps, target_error, steps, group, **prices):
 
 @commands.command()
 @_reads_logs
-@_option("--eps", type=_Number(0, 1), metavar="E", help="fraction of problems that may be left out: what sampling all others until their first success takes, and the queries of the theory")
+@_option("--eps", type=_Number(0, 1), metavar="E", help="""fraction of problems that may be left out: what sampling all others until their
+         first success takes, and the queries of the theory""")
 @_option("--target-error", type=_Number(0, 1), metavar="E", help="average error to be reached, above --eps; default: twice --eps")
 @_option("--steps", type=click.Path(path_type=Path), metavar="FILE", help="""for process rewards, JSON lines: a list of the log-probabilities of
          the tokens of a reference solution, or {"problem": ..., "steps": [1, 0]} with verdicts on the steps of a sampled answer""")
@@ -547,7 +558,7 @@ def budget(eps, target_error, steps, group, prompts, seconds_per_answer, tokens,
     _check_budget(eps, target_error, steps, group, prompts=prompts, **price)
     from pgpost.report import budget_report, seconds_of, target_of
     try: seconds = seconds_of(**price)
-    except ValueError as error: raise click.UsageError(re.sub(r"\b[a-z]+(_[a-z]+)+|tokens\b", lambda name: "--" + name[0].replace("_", "-"), str(error))) from error
+    except ValueError: raise click.UsageError("one price of an answer is wanted: --seconds-per-answer, or --tokens together with --tokens-per-second") from None
     try: target = eps and target_of(eps, target_error)
     except ValueError as error: raise click.BadParameter(f"{error}.", param_hint="'--target-error'") from error
     models, skipped = _read(**logs)

@@ -121,6 +121,13 @@ def _per_policy(W, x):
     return len(x) // len(W)
 
 # %% ../nbs/02_features.ipynb #89f03e4a
+def _features(encoder, x, row, state):
+    "The features at places, or a `ValueError` if their number is not what the encoder says."
+    h = encoder.h(x, row, state)
+    wanted = len(row), encoder.n_features
+    if np.shape(h) != wanted: raise ValueError(f"h of {encoder} must have shape {wanted}, (places, n_features), got {np.shape(h)}")
+    return h
+
 @patch
 @calls("h")
 def logits(self:Encoder,
@@ -130,7 +137,7 @@ def logits(self:Encoder,
     "A function of `row` and `state`, both (places,), that gives the logits there, (places, k)."
     per_policy = _per_policy(W, x)
     stack = W.reshape(-1, *W.shape[-2:])
-    return lambda row, state: np.matmul(self.h(x, row, state)[:, None], stack[row // per_policy])[:, 0]
+    return lambda row, state: np.matmul(_features(self, x, row, state)[:, None], stack[row // per_policy])[:, 0]
 
 # %% ../nbs/02_features.ipynb #fd62a74f
 @patch
@@ -142,7 +149,7 @@ def pull_back(self:Encoder,
     replicates=1,  # the number R of policies in the stack
 ) -> np.ndarray:  # shape (R, m, k)
     "The transpose of `logits`: the gradient on W that goes with a gradient on the logits."
-    h = self.h(x, row, state)
+    h = _features(self, x, row, state)
     replicate = row // (len(x) // replicates)
     return np.stack([h[replicate == r].T @ G[replicate == r] for r in range(replicates)])
 

@@ -154,7 +154,8 @@ def problem_table(
     posterior = _posterior(*pairs, a, result.weight)
     about = pd.DataFrame(dict(likelihood=posterior @ a, informative=posterior @ informative_probability(a, group)))
     low, high = _likelihood_limits(c, n, result.confidence_level)
-    counts = pd.DataFrame({"problem": range(len(c)) if problem is None else list(problem), "n_correct": c, "n_samples": n, "class": problem_classes(c, n)})
+    names = range(len(c)) if problem is None else list(problem)
+    counts = pd.DataFrame({"problem": names, "n_correct": c, "n_samples": n, "class": problem_classes(c, n)})
     about = about.iloc[place.ravel()].reset_index(drop=True)
     return counts.assign(likelihood=about.likelihood, low=low, high=high, informative=about.informative)
 
@@ -164,12 +165,13 @@ def keep_problems(
     low, high,  # least and greatest estimated likelihood
 ) -> pd.DataFrame:  # the rows of the table in the band
     "The problems whose estimated likelihood of a correct answer lies in a band."
-    if not 0 <= low < high <= 1: raise ValueError(f"two likelihoods between 0 and 1 are wanted, the lower one first, got {low:g} and {high:g}")
+    if not 0 <= low < high <= 1:
+        raise ValueError(f"two likelihoods between 0 and 1 are wanted, the lower one first, got {low:g} and {high:g}")
     return table[table.likelihood.between(low, high)]
 
 # %% ../nbs/09f_groups.ipynb #89a9b435
 def _until_change(rarer, posterior, more):
-    "Probability of a change of class within `more` answers, and answers until it, from posteriors of the likelihood of the class not seen yet."
+    "Probability of a change of class within `more` answers, and answers until it; `rarer` are likelihoods of what was not seen yet."
     stays = np.exp(more[:, None] * np.log1p(-np.minimum(rarer, 1 - 1e-15)))
     until = np.where(rarer > 1e-12, (1 - stays) / np.maximum(rarer, 1e-12), more[:, None])
     return 1 - (posterior * stays).sum(axis=1), (posterior * until).sum(axis=1)
@@ -179,8 +181,8 @@ def plan_samples(
     bound=.01,  # likelihood of a right answer (never), or of a wrong one (always), below which a problem is settled
     problem=None,  # names of the problems; their numbers if None
 ) -> pd.DataFrame:  # a row for each problem that is not settled
-    """Answers to come (more) that settle a problem which was never or always solved if they are all alike, the limit of the likelihood so far,
-    the probability that its class changes on the way (changes), and the answers it takes if one stops there (expected)."""
+    """Answers to come (more) that settle a problem which was never or always solved, if they are all alike; the limit of its
+    likelihood so far, the probability that its class changes on the way, and the answers it takes if one stops there (expected)."""
     check_between("bound", bound, 0, 1)
     c, n, a = result.n_correct, result.n_samples, result.likelihood
     alpha = 1 - result.confidence_level
@@ -191,6 +193,7 @@ def plan_samples(
         rows = (count == 0) & (more > 0)
         changes, expected = _until_change(rarer, _posterior(c[rows], n[rows], a, result.weight), more[rows])
         limit = alpha**(1 / n[rows])
-        parts.append(pd.DataFrame({"problem": names[rows], "class": kind, "n_samples": n[rows], "limit": 1 - limit if kind == "never" else limit,
+        if kind == "never": limit = 1 - limit
+        parts.append(pd.DataFrame({"problem": names[rows], "class": kind, "n_samples": n[rows], "limit": limit,
                                    "more": more[rows], "changes": changes, "expected": expected}))
     return pd.concat(parts, ignore_index=True)

@@ -33,5 +33,5 @@ def keep_problems(table, low, high) -> pd.DataFrame:
     """The problems whose estimated likelihood of a correct answer lies in a band."""
 
 def plan_samples(result, bound=0.01, problem=None) -> pd.DataFrame:
-    """Answers to come (more) that settle a problem which was never or always solved if they are all alike, the limit of the likelihood so far,
-the probability that its class changes on the way (changes), and the answers it takes if one stops there (expected)."""
+    """Answers to come (more) that settle a problem which was never or always solved, if they are all alike; the limit of its
+likelihood so far, the probability that its class changes on the way, and the answers it takes if one stops there (expected)."""

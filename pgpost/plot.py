@@ -326,7 +326,7 @@ def _measured_and_beyond(ax, rows, x, y, **style):
     label = style.pop("label")
     ax.plot(known[x], known[y], **style, label=label if len(known) else None)
     from_there = [*known[x][-1:], *beyond[x]], [*known[y][-1:], *beyond[y]]
-    ax.plot(*from_there, **style | dict(ls="--", mfc="white"), label=None if len(known) else label)
+    ax.plot(*from_there, **style | dict(ls="--", mfc="white", zorder=1), label=None if len(known) else label)
 
 def _model_styles(models):
     "A style for each model: grey for one of the name base."

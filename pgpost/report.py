@@ -29,11 +29,17 @@ def _check_verdicts(verdicts):
     if wrong: raise ValueError(f"verdicts of 0 and 1 are wanted, NaN where an answer is missing, got {wrong[0]:g}")
     return verdicts
 
-def _from_matrix(matrix, problem):
-    "Counts of a matrix of verdicts, a row for each problem."
-    if matrix.ndim != 2: raise ValueError(f"verdicts must have shape (problems, samples), got {matrix.shape}")
-    there = ~np.isnan(_check_verdicts(matrix))
-    return pd.DataFrame(dict(problem=problem, n_correct=np.nansum(matrix, axis=1).astype(int), n_samples=there.sum(axis=1)))
+def _check_matrix(answers):
+    "An array with two axes."
+    matrix = np.asarray(answers, dtype=float)
+    if matrix.ndim == 2: return matrix
+    raise ValueError(f"verdicts must have shape (problems, samples), got {matrix.shape}")
+
+def _from_matrix(table):
+    "Counts of a table of verdicts with a row for each problem."
+    verdicts = _check_verdicts(table.to_numpy(dtype=float))
+    n_correct = np.nansum(verdicts, axis=1).astype(int)
+    return pd.DataFrame(dict(problem=table.index, n_correct=n_correct, n_samples=(~np.isnan(verdicts)).sum(axis=1)))
 
 def _from_answers(table):
     "Counts of a table with a row for each answer."
@@ -42,25 +48,32 @@ def _from_answers(table):
     return counts.reset_index()
 
 # %% ../nbs/14_report.ipynb #a74cd282
-def as_counts(
-    answers,  # a table of counts; verdicts 0 or 1 as a matrix (problems, samples), or as a table problem, correct; or two arrays, correct answers and samples
-) -> pd.DataFrame:  # problem, n_correct, n_samples
-    "Counts of correct answers of one model."
-    columns = set(getattr(answers, "columns", []))
-    if {"n_correct", "n_samples"} <= columns: counts = answers if "problem" in columns else answers.assign(problem=range(len(answers)))
-    elif {"problem", "correct"} <= columns: counts = _from_answers(answers)
-    elif isinstance(answers, tuple): counts = pd.DataFrame(dict(zip(["n_correct", "n_samples"], np.broadcast_arrays(*answers)))).rename_axis("problem").reset_index()
-    else: counts = _from_matrix(np.asarray(answers, dtype=float), answers.index if isinstance(answers, pd.DataFrame) else range(len(answers)))
-    if counts.problem.duplicated().any(): raise ValueError(f"a row for each problem is wanted, {counts.problem[counts.problem.duplicated()].iloc[0]!r} has two")
+def _check_problems(counts):
+    "Counts in which every problem has one row, and an answer."
+    twice = counts.problem[counts.problem.duplicated()].tolist()
+    if twice: raise ValueError(f"a row for each problem is wanted, {twice[0]!r} has two")
     unasked = counts.problem[counts.n_samples == 0].tolist()
     if unasked: raise ValueError(f"every problem needs an answer, {unasked[0]!r} has none")
     return counts
 
+def as_counts(
+    answers,  # counts as a table, or as two arrays (correct answers, samples); verdicts 0 or 1 as a matrix, or as a table problem, correct
+) -> pd.DataFrame:  # problem, n_correct, n_samples
+    "Counts of correct answers of one model. A matrix has the shape (problems, samples)."
+    if isinstance(answers, tuple): answers = pd.DataFrame(dict(zip(["n_correct", "n_samples"], np.broadcast_arrays(*answers))))
+    elif not isinstance(answers, pd.DataFrame): answers = pd.DataFrame(_check_matrix(answers))
+    columns = set(answers.columns)
+    if {"problem", "correct"} <= columns: return _check_problems(_from_answers(answers))
+    if not {"n_correct", "n_samples"} <= columns: return _check_problems(_from_matrix(answers))
+    return _check_problems(answers if "problem" in columns else answers.assign(problem=range(len(answers))))
+
+# %% ../nbs/14_report.ipynb #d452ebd3
 def _by_name(models):
     "Counts of each model."
     if isinstance(models, dict): return {name: as_counts(answers) for name, answers in models.items()}
     if "model" not in getattr(models, "columns", []): return {"model": as_counts(models)}
-    return {str(name): as_counts(rows.drop(columns="model").reset_index(drop=True)) for name, rows in models.groupby("model", sort=False)}
+    tables = models.groupby("model", sort=False)
+    return {str(name): as_counts(rows.drop(columns="model").reset_index(drop=True)) for name, rows in tables}
 
 # %% ../nbs/14_report.ipynb #961f02ab
 def _reading(quantile, resolution, chance):
@@ -117,9 +130,9 @@ def _plan(counts, result, bound):
     "Totals of the answers that settle problems of a class; None if that is not asked for."
     if bound is None: return None
     plan = plan_samples(result, bound, counts.problem)
-    classes = {kind: plan[plan["class"] == kind] for kind in ("never", "always")}
-    return dict(bound=bound) | {kind: dict(problems=len(t), most=int(t.more.max()) if len(t) else 0, more=int(t.more.sum()), changes=float(t.changes.sum()),
-                                           expected=float(t.expected.sum())) for kind, t in classes.items()}
+    def totals(t): return dict(problems=len(t), most=int(t.more.max()) if len(t) else 0, more=int(t.more.sum()),
+                               changes=float(t.changes.sum()), expected=float(t.expected.sum()))
+    return dict(bound=bound) | {kind: totals(plan[plan["class"] == kind]) for kind in ("never", "always")}
 
 # %% ../nbs/14_report.ipynb #cac9e677
 def _warnings(counts, result):
@@ -133,16 +146,17 @@ def _model(counts, result, eps, chance, groups, bound):
     quantiles = [q | _reading(q["quantile"], resolution, chance) for q in result.table(eps).to_dict("records")]
     return dict(problems=len(counts), n_samples=[int(counts.n_samples.min()), int(counts.n_samples.max())],
                 answers=int(counts.n_samples.sum()), correct=int(counts.n_correct.sum()), solved=int((counts.n_correct > 0).sum()),
-                quantile=quantiles, resolution=resolution, **_groups(counts, result, groups), **_pass_at(counts, result), backtest=_backtest(counts), never_solved=_never_solved(counts, result),
-                guessing=_guessing(counts, result, chance), plan=_plan(counts, result, bound), warnings=_warnings(counts, result))
+                quantile=quantiles, resolution=resolution, **_groups(counts, result, groups), warnings=_warnings(counts, result),
+                **_pass_at(counts, result), backtest=_backtest(counts), never_solved=_never_solved(counts, result),
+                guessing=_guessing(counts, result, chance), plan=_plan(counts, result, bound))
 
 # %% ../nbs/14_report.ipynb #03cfa89d
 def _both(models):
     "The problems of both of two models, side by side. Raises a `LogError` if there are none."
     first, second = models
     both = models[first].merge(models[second], on="problem", suffixes=("_1", "_2"))
-    if both.empty: raise LogError(f"{first}, {second}", "no common problem", "two models are compared on the problems that both were asked; report each by itself")
-    return both
+    if len(both): return both
+    raise LogError(f"{first}, {second}", "no common problem", "two models are compared on the problems that both were asked; report each by itself")
 
 def _changes(models, chance, level):
     "What the second of two models gained and lost: the `Change`, and it as plain data; None if there are not two."
@@ -160,8 +174,8 @@ def _changes(models, chance, level):
 # %% ../nbs/14_report.ipynb #72c4165a
 ASSUMPTIONS = """Assumed: problems to come are like those logged, sampled alike; for queries, margin gamma and Algorithm 1 (outcome) or 2 (process).
 Queries are up to logarithms, and the log does not tell gamma: compare them with each other. First successes need no such assumption."""
-GROUP_ASSUMPTIONS = """Assumed: prompts to come are like those logged, sampled alike, drawn at random. For the signal: what helps one prompt helps the others, and answers
-differ from each other far more than right ones from wrong ones. GPU hours are those of sampling."""
+GROUP_ASSUMPTIONS = """Assumed: prompts to come are like those logged, sampled alike, drawn at random. GPU hours are those of sampling.
+For the signal: what helps one prompt helps the others, and answers differ from each other far more than right ones from wrong ones."""
 
 def _inverse(q): return 1 / q if q else math.inf
 
@@ -196,15 +210,17 @@ def _process_budget(steps, eps, target):
 
 # %% ../nbs/14_report.ipynb #62603126
 def _group_budget(result, group, prompts, seconds):
-    "Answers of prompts with a group each, informative groups among them, answers until all of the groups are informative, and other sizes at an equal number of answers."
+    "What prompts with a group each cost, how many of the groups are informative, and other sizes at as many answers."
     table = group_table(result, sorted({*GROUPS, check_group(group)}))
     one = table[table.group == group].to_dict("records")[0]
     answers = prompts * group
-    dynamic = {key.replace("answers", "dynamic"): prompts * one[key] for key in ("answers", "answers_low", "answers_high")}
-    sizes = table.assign(prompts=answers / table.group, informative_groups=answers / table.answers)
-    return dict(group=group, prompts=prompts, answers=answers, informative=one["informative"], low=one["low"], high=one["high"], measured=one["measured"], **dynamic,
-                hours=None if seconds is None else answers * seconds / 3600, dynamic_hours=None if seconds is None else dynamic["dynamic"] * seconds / 3600,
-                sizes=sizes[["group", "prompts", "informative", "informative_groups", "signal", "grpo_signal"]].to_dict("records"), best=best_group(table, answers))
+    dynamic = {end: prompts * one[f"answers{end}"] for end in ("", "_low", "_high")}  # until as many groups are informative
+    def hours(number): return None if seconds is None else number * seconds / 3600
+    sizes = table[["group", "informative", "signal", "grpo_signal"]].assign(prompts=answers / table.group, informative_groups=answers / table.answers)
+    return dict(group=group, prompts=prompts, answers=answers, hours=hours(answers),
+                **{key: one[key] for key in ("informative", "low", "high", "measured")},
+                **{f"dynamic{end}": number for end, number in dynamic.items()}, dynamic_hours=hours(dynamic[""]),
+                sizes=sizes.to_dict("records"), best=best_group(table, answers))
 
 # %% ../nbs/14_report.ipynb #f0a346e9
 def seconds_of(
@@ -213,7 +229,8 @@ def seconds_of(
     tokens_per_second=None,  # that a GPU samples, over all answers at once
 ) -> float:  # None if nothing is known
     "Seconds of a GPU for an answer. Raises a `ValueError` if both kinds of price are given, one half of one, or none that is positive."
-    given = {name: value for name, value in dict(seconds_per_answer=seconds_per_answer, tokens=tokens, tokens_per_second=tokens_per_second).items() if value is not None}
+    prices = dict(seconds_per_answer=seconds_per_answer, tokens=tokens, tokens_per_second=tokens_per_second)
+    given = {name: value for name, value in prices.items() if value is not None}
     for name, value in given.items():
         if not 0 < value < math.inf: raise ValueError(f"{name} must be positive, got {value:g}")
     if not given: return None
@@ -298,8 +315,8 @@ def _pass_text(row):
 def _backtest_text(test):
     "How far predictions can be trusted."
     if not test: yield "  back-test  none: it takes 4 samples of every problem"
-    else: yield (f"  back-test  from {PARTS[test['part']]} of your samples ({test['few']} of {test['n']}) it would have predicted {test['predicted']:.3f} ± {test['spread']:.3f}, "
-                 f"measured {test['measured']:.3f}")
+    else: yield (f"  back-test  from {PARTS[test['part']]} of your samples ({test['few']} of {test['n']}) it would have predicted "
+                 f"{test['predicted']:.3f} ± {test['spread']:.3f}, measured {test['measured']:.3f}")
 
 def _guessing_text(guess, confidence):
     "What guessing explains."
@@ -313,8 +330,9 @@ def _plan_text(plan):
     for kind, below in (("never", f"likelihood below {plan['bound']:g}"), ("always", f"above {1 - plan['bound']:g}")):
         p = plan[kind]
         if not p["problems"]: yield f"  to settle the problems that were {kind} solved ({below}): nothing more is needed"
-        else: yield (f"  to settle {p['problems']} problems that were {kind} solved ({below}): {p['most']} more answers each, {p['more']:,} in all; about {p['changes']:.2g} of them "
-                     f"change on the way, and if one stops there {p['expected']:,.0f} answers are enough")
+        else: yield (f"  to settle {p['problems']} problems that were {kind} solved ({below}): {p['most']} more answers each, "
+                     f"{p['more']:,} in all; about {p['changes']:.2g} of them change on the way, and if one stops there "
+                     f"{p['expected']:,.0f} answers are enough")
 
 def _never_text(never, confidence):
     "The problems that were never solved."
@@ -453,13 +471,14 @@ class Report(dict):
         return "".join(f"<h4>{escape(first)}</h4>" + "".join(map(_as_html, rest)) for first, *rest in filter(None, self.paragraphs))
 
 # %% ../nbs/14_report.ipynb #63f7c11c
-def _each(rows, part): return pd.concat([pd.DataFrame(part(row)).assign(model=name) for name, row in rows.items()], ignore_index=True)
-
-def _model_first(table): return table[["model", *(name for name in table if name != "model")]]
+def _stacked(tables):
+    "One table of those of each model, with its name in the first column."
+    table = pd.concat([pd.DataFrame(rows).assign(model=name) for name, rows in tables.items()], ignore_index=True)
+    return table[["model", *table.columns.drop("model")]]
 
 class LogReport(Report):
-    """What evaluation logs say of models, with its numbers as tables: `summary`, `quantiles`, `curves`, `pass_at_k`, `groups`, `problems`, `plan`.
-    `counts` and `estimates` are what it was made from, by model, and `change` is the `Change` from the first of two models to the second, or None."""
+    """What evaluation logs say of models, with its numbers as tables. `counts` and `estimates` are what it was made from, by model;
+    `change` is the `Change` from the first of two models to the second, or None."""
     def __init__(self, counts, estimates, change, paragraphs, **content):
         super().__init__(paragraphs, **content)
         self.counts = counts
@@ -469,44 +488,43 @@ class LogReport(Report):
     @cached_property
     def summary(self):
         "A row for each model: problems, answers, correct, solved, never, sometimes, always, and the mean likelihood pass@1."
-        rows = {name: {key: row[key] for key in ("problems", "answers", "correct", "solved")} | row["classes"] for name, row in self["models"].items()}
-        table = pd.DataFrame.from_dict(rows, orient="index")
-        return table.assign(pass_at_1=[row["pass_at_k"][1] for row in self["models"].values()]).rename_axis("model")
+        rows = {name: {key: row[key] for key in ("problems", "answers", "correct", "solved")} | row["classes"] | dict(pass_at_1=row["pass_at_k"][1])
+                for name, row in self["models"].items()}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
     @cached_property
     def quantiles(self):
         "A row for each model and eps: the likelihood quantile, its band, samples for a first success."
-        return _model_first(_each(self["models"], lambda row: row["quantile"]))
+        return _stacked({name: row["quantile"] for name, row in self["models"].items()})
 
     @cached_property
     def curves(self):
         "The likelihood quantile and its band at eps = 0, .01, ..., .99."
-        return _model_first(_each(self.estimates, lambda estimate: estimate.table(np.arange(100) / 100)))
+        return _stacked({name: estimate.table(np.arange(100) / 100) for name, estimate in self.estimates.items()})
 
     @cached_property
     def pass_at_k(self):
         "A row for each model and k: pass@k, and whether it was measured or predicted."
-        def part(row): return dict(k=[*row["pass_at_k"], *row["predicted_pass_at_k"]], pass_at_k=[*row["pass_at_k"].values(), *row["predicted_pass_at_k"].values()],
-                                   measured=[True] * len(row["pass_at_k"]) + [False] * len(row["predicted_pass_at_k"]))
-        return _model_first(_each(self["models"], part)).astype(dict(pass_at_k=float))
+        kinds = dict(pass_at_k=True, predicted_pass_at_k=False)
+        tables = {name: [dict(k=k, pass_at_k=p, measured=measured) for kind, measured in kinds.items() for k, p in row[kind].items()]
+                  for name, row in self["models"].items()}
+        return _stacked(tables).astype(dict(pass_at_k=float))
 
     @cached_property
     def groups(self):
         "A row for each model and size of a group: see `pgpost.groups.group_table`."
-        return _model_first(_each(self["models"], lambda row: row["groups"]))
+        return _stacked({name: row["groups"] for name, row in self["models"].items()})
 
     @cached_property
     def problems(self):
         "A row for each model and problem: see `pgpost.groups.problem_table`."
-        tables = {name: problem_table(self.estimates[name], self["group"], counts.problem) for name, counts in self.counts.items()}
-        return _model_first(_each(tables, lambda table: table))
+        return _stacked({name: problem_table(self.estimates[name], self["group"], t.problem) for name, t in self.counts.items()})
 
     def plan(self,
         bound=.01,  # likelihood below which a problem that was never solved is settled, and 1 - likelihood for always
     ):
         "A row for each problem that is not settled: see `pgpost.groups.plan_samples`."
-        tables = {name: plan_samples(self.estimates[name], bound, counts.problem) for name, counts in self.counts.items()}
-        return _model_first(_each(tables, lambda table: table))
+        return _stacked({name: plan_samples(self.estimates[name], bound, t.problem) for name, t in self.counts.items()})
 
 # %% ../nbs/14_report.ipynb #447a78c4
 def _estimates(models, confidence): return {name: quantile_from_counts(t.n_correct, t.n_samples, confidence) for name, t in models.items()}
@@ -523,11 +541,13 @@ def log_report(
     "Likelihood quantiles, informative groups and pass@k of models and, of two, what the second gained and lost."
     models = _by_name(models)
     estimates = _estimates(models, confidence)
-    rows = {name: _model(models[name], estimates[name], eps, chance, sorted({*GROUPS, check_group(group)}), bound) for name in models}
+    groups = sorted({*GROUPS, check_group(group)})
+    rows = {name: _model(models[name], estimates[name], eps, chance, groups, bound) for name in models}
     change, comparison = _changes(models, chance, 1 - confidence)
     paragraphs = [_model_text(name, row, confidence) for name, row in rows.items()]
     if comparison: paragraphs.append(_comparison_text(comparison, chance))
-    return LogReport(models, estimates, change, paragraphs, models=rows, confidence=confidence, group=group, comparison=comparison, skipped=dict(skipped or {}))
+    return LogReport(models, estimates, change, paragraphs, models=rows, confidence=confidence, group=group, comparison=comparison,
+                     skipped=dict(skipped or {}))
 
 # %% ../nbs/14_report.ipynb #0dc6bdf7
 def target_of(
@@ -565,4 +585,5 @@ def budget_report(
             for name, estimate in _estimates(models, confidence).items()}
     paragraphs = [_budget_text(name, row, eps, target, confidence) for name, row in rows.items()]
     assumptions = (group is not None) * [GROUP_ASSUMPTIONS] + (eps is not None) * [ASSUMPTIONS]
-    return Report([*paragraphs, *map(str.splitlines, assumptions)], models=rows, eps=eps, target_error=target, assumptions="\n".join(assumptions), skipped=dict(skipped or {}))
+    return Report([*paragraphs, *map(str.splitlines, assumptions)], models=rows, eps=eps, target_error=target,
+                  assumptions="\n".join(assumptions), skipped=dict(skipped or {}))

@@ -7,10 +7,10 @@ import pandas as pd
 __all__ = ['PARTS', 'ASSUMPTIONS', 'GROUP_ASSUMPTIONS', 'as_counts', 'seconds_of', 'Report', 'LogReport', 'log_report', 'target_of', 'budget_report']
 
 def as_counts(answers) -> pd.DataFrame:
-    """Counts of correct answers of one model."""
+    """Counts of correct answers of one model. A matrix has the shape (problems, samples)."""
 PARTS: dict
 ASSUMPTIONS = 'Assumed: problems to come are like those logged, sampled alike; for queries, margin gamma and Algorithm 1 (outcome) or 2 (process).\nQueries are up to logarithms, and the log does not tell gamma: compare them with each other. First successes need no such assumption.'
-GROUP_ASSUMPTIONS = 'Assumed: prompts to come are like those logged, sampled alike, drawn at random. For the signal: what helps one prompt helps the others, and answers\ndiffer from each other far more than right ones from wrong ones. GPU hours are those of sampling.'
+GROUP_ASSUMPTIONS = 'Assumed: prompts to come are like those logged, sampled alike, drawn at random. GPU hours are those of sampling.\nFor the signal: what helps one prompt helps the others, and answers differ from each other far more than right ones from wrong ones.'
 
 def seconds_of(seconds_per_answer=None, tokens=None, tokens_per_second=None) -> float:
     """Seconds of a GPU for an answer. Raises a `ValueError` if both kinds of price are given, one half of one, or none that is positive."""
@@ -34,8 +34,8 @@ class Report(dict):
     __repr__: Any
 
 class LogReport(Report):
-    """What evaluation logs say of models, with its numbers as tables: `summary`, `quantiles`, `curves`, `pass_at_k`, `groups`, `problems`, `plan`.
-`counts` and `estimates` are what it was made from, by model, and `change` is the `Change` from the first of two models to the second, or None."""
+    """What evaluation logs say of models, with its numbers as tables. `counts` and `estimates` are what it was made from, by model;
+`change` is the `Change` from the first of two models to the second, or None."""
     counts: Any
     estimates: Any
     change: Any

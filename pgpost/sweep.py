@@ -411,8 +411,8 @@ def _result(future, n):
     "What `_run_batch` returned, or for each of the `n` runs what the executor reports."
     try: return future.result()
     except (BrokenExecutor, CancelledError) as error:
-        raise ChildProcessError("the workers are gone: killed, out of memory, or cut off; "
-                                "what is complete is kept, a rerun goes on from there") from error
+        raise ChildProcessError("the workers are gone: killed, out of memory, or cut off; what is complete is kept, a rerun goes on from there. "
+                                "(A script that starts processes has to do so under `if __name__ == '__main__':`)") from error
     except CodeError: raise
     except Exception as error:
         if missing := _missing(error):

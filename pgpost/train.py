@@ -60,7 +60,9 @@ def recorded(self:Run,
     "The same run with a row for now in its history."
     if self.rows and self.rows[-1]["step"] == self.steps: return self
     row = dict(step=self.steps, queries=self.ledger.queries, labels=self.ledger.labels, average_error=self.average_error)
-    return replace(self, rows=(*self.rows, row | evaluate(self.policy)))
+    found = evaluate(self.policy)
+    if not isinstance(found, dict): raise ValueError(f"evaluate must return a dict, a name for every number, got {found!r:.80}")
+    return replace(self, rows=(*self.rows, row | found))
 
 # %% ../nbs/08_train.ipynb #3601ba7a
 def _mean(policy, values):
@@ -271,6 +273,7 @@ def _check_verifier(task, behavior, reward):
 
 def _check_parts(task, policy, behavior, reward, stepsize):
     "Raise a `ValueError` if a part of the loop is not what it should be, or if two of them do not fit."
+    if isinstance(policy, Run): raise ValueError("policy must be a LinearPolicy, got a Run: give its .policy, or its .iterate")
     for name, part, kind in [("task", task, Task), ("policy", policy, LinearPolicy), ("behavior", behavior, Behavior),
                              ("reward", reward, Reward), ("stepsize", stepsize, StepSize)]: check_type(name, part, kind)
     for name, part in [("policy", policy), *(("base policy q0", q0) for q0 in (*behavior.policies, *reward.policies))]:
@@ -346,10 +349,21 @@ def train(
 def pretrain(
     task: Task,  # contexts and correct responses
     policy: LinearPolicy = None,  # where to start; zero weights if None
-    **kwargs,  # stepsize, steps, batch_size, evaluate, every, iterate, rng, until, progress, run: see `train`
+    *,
+    stepsize: StepSize,  # how far to move along the score
+    steps: int,  # updates, of a resumed run those before included
+    batch_size: int = 1,  # labelled contexts a step
+    evaluate=None,  # this and the following: see `train`
+    every: int = 50,
+    iterate: str = "last",
+    rng=None,
+    until=None,
+    progress=False,
+    run: Run = None,
 ) -> Run:
     "Train a policy on correct responses: stochastic gradient descent on -log p(y*|x)."
-    return train(task, policy or LinearPolicy(task.encoder), TeacherForced(), Outcome(), **kwargs)
+    start = policy or LinearPolicy(task.encoder)
+    return train(task, start, TeacherForced(), Outcome(), stepsize, steps, batch_size, evaluate, every, iterate, rng, until, progress, run)
 
 # %% ../nbs/08_train.ipynb #d44ba7d0
 def post_train(
@@ -357,12 +371,22 @@ def post_train(
     policy: LinearPolicy,  # the base policy
     reward="outcome",  # "outcome", "process" or a `Reward`
     behavior=OnPolicy(),  # who proposes responses
-    **kwargs,  # stepsize, steps, batch_size, evaluate, every, iterate, rng, until, progress, run: see `train`
+    *,
+    stepsize: StepSize,  # how far to move along the score
+    steps: int,  # updates, of a resumed run those before included
+    batch_size: int = 1,  # responses a step
+    evaluate=None,  # this and the following: see `train`
+    every: int = 50,
+    iterate: str = "last",
+    rng=None,
+    until=None,
+    progress=False,
+    run: Run = None,
 ) -> Run:
     "Train a policy by policy gradient on rewards."
     if reward in ("outcome", "process"): reward = Outcome() if reward == "outcome" else Process()
     elif not isinstance(reward, Reward): raise ValueError(f"reward must be 'outcome', 'process' or a Reward, got {reward!r}")
-    return train(task, policy, behavior, reward, **kwargs)
+    return train(task, policy, behavior, reward, stepsize, steps, batch_size, evaluate, every, iterate, rng, until, progress, run)
 
 # %% ../nbs/08_train.ipynb #3c6572fe
 forget_patched(globals())

@@ -56,8 +56,8 @@ ITERATES: tuple
 def train(task: Task, policy: LinearPolicy, behavior: Behavior, reward: Reward, stepsize: StepSize, steps: int, batch_size: int=1, evaluate=None, every: int=50, iterate: str='last', rng=None, until=None, progress=False, run: Run | None=None) -> Run:
     """Run the policy-gradient loop. Raises `RunInterrupted`, with the run so far, on Ctrl-C."""
 
-def pretrain(task: Task, policy: LinearPolicy | None=None, **kwargs) -> Run:
+def pretrain(task: Task, policy: LinearPolicy | None=None, *, stepsize: StepSize, steps: int, batch_size: int=1, evaluate=None, every: int=50, iterate: str='last', rng=None, until=None, progress=False, run: Run | None=None) -> Run:
     """Train a policy on correct responses: stochastic gradient descent on -log p(y*|x)."""
 
-def post_train(task: Task, policy: LinearPolicy, reward='outcome', behavior=..., **kwargs) -> Run:
+def post_train(task: Task, policy: LinearPolicy, reward='outcome', behavior=..., *, stepsize: StepSize, steps: int, batch_size: int=1, evaluate=None, every: int=50, iterate: str='last', rng=None, until=None, progress=False, run: Run | None=None) -> Run:
     """Train a policy by policy gradient on rewards."""

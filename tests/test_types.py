@@ -3,9 +3,11 @@ import importlib
 import os
 import re
 import sys
+from inspect import isfunction, signature
 
 import pytest
 from pages import MODULES, ROOT
+from pgpost.train import post_train, pretrain, train
 from processes import run
 from stubs import patched_names, stub, stubs
 
@@ -17,7 +19,7 @@ import numpy as np
 import pandas as pd
 from pgpost.features import LastToken
 from pgpost.policy import LinearPolicy
-from pgpost.reward import Reward
+from pgpost.reward import Outcome, PrefixReward, Reward, Verdict
 from pgpost.stepsize import adaptive
 from pgpost.sweep import Store, product, run_sweep, seeds
 from pgpost.task import independent_tokens
@@ -25,7 +27,7 @@ from pgpost.train import post_train, pretrain
 
 
 @dataclass(frozen=True)
-class StepReward(Reward):
+class StepReward(PrefixReward):
     "Judges the response after every `size` tokens."
     size: int = 1
 
@@ -33,13 +35,14 @@ class StepReward(Reward):
     def queries(self, verified, N): return np.minimum(np.asarray(verified) // self.size + 1, -(-N // self.size))
 
 
-class Share(Reward):
+class Share(Outcome):
     "The share of the response that is verified."
-    sparse = False
+    def values(self, verified, N): return np.repeat(np.asarray(verified)[:, None] / N, N, axis=1)
 
-    def credit(self, verified, N): return np.asarray(verified)
-    def queries(self, verified, N): return np.ones_like(verified)
-    def advantages(self, verified, N): return np.repeat(np.asarray(verified)[:, None] / N, N, axis=1)
+
+class Zeros(Reward):
+    "Pays for every token 0."
+    def judge(self, batch, rng): return Verdict((batch.y == 0) * 1., np.ones_like(batch.verified))
 
 
 policy = LinearPolicy(LastToken(2, 3))
@@ -47,7 +50,8 @@ gradient: np.ndarray = policy.forward(np.eye(2), np.array([[0, 1], [2, 2]])).sco
 tokens: np.ndarray = policy.greedy(np.eye(2), 4).tokens()
 
 task = independent_tokens(1, 3, 4, rng=0)
-for reward in StepReward(size=2), Share():
+rewards: list[Reward] = [StepReward(size=2), Share(baseline="mean"), Zeros()]
+for reward in rewards:
     run = post_train(task, LinearPolicy(task.encoder), reward, steps=10, stepsize=adaptive(), rng=0)
     queries: int = run.ledger.queries
     last: float = run.history.test_error.iloc[-1]
@@ -85,6 +89,23 @@ def test_stubs_say_what_the_modules_have(tmp_path):
 
 @pytest.mark.parametrize("source", [README, SCRIPT], ids=["README", "script"])
 def test_scripts_of_users_pass(source, tmp_path): assert checked(source, tmp_path).startswith("Success")
+
+
+def test_signatures_are_complete():
+    "Editors and `help` show the keywords of the loop, with their defaults, wherever they can be given."
+    keywords = [p for p in signature(train).parameters.values() if p.name not in ("task", "policy", "behavior", "reward")]
+    for f in pretrain, post_train:
+        own = signature(f).parameters
+        assert [(own[p.name].default, own[p.name].annotation) for p in keywords] == [(p.default, p.annotation) for p in keywords]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_function_hides_its_keywords(module):
+    "Where any name will do, as for parameters of a grid and for what a plot passes on, the others are written out as well."
+    lib = importlib.import_module(f"pgpost.{module}")
+    for name in lib.__all__:
+        if isfunction(f := getattr(lib, name)) and any(p.kind == p.VAR_KEYWORD for p in signature(f).parameters.values()):
+            assert f"{module}.{name}" in ("sweep.product", "sweep.zipped", "core.progress_bar", "evallog.read_logs")
 
 
 @pytest.mark.slow

@@ -140,7 +140,7 @@ def test_budget_for_both_rewards(tmp_path):
     tokens = -rng.exponential(size=(40, 10))
     (tmp_path / "tokens.jsonl").write_text("".join(json.dumps(row.tolist()) + "\n" for row in tokens))
     result = pgpost("budget", MATH500, "--eps", .1, "--target-error", .3, "--steps", tmp_path / "tokens.jsonl")
-    assert result.returncode == 0 and result.stdout.splitlines()[-2].startswith("Assumed:") and "19 samples a prompt (band 4.31 to 10,064)" in result.stdout
+    assert result.returncode == 0 and result.stdout.splitlines()[-2].startswith("Assumed:") and "19 samples a prompt (band 5.36 to 421)" in result.stdout
     report = json.loads(pgpost("budget", MATH500, "--eps", .1, "--target-error", .3, "--steps", tmp_path / "tokens.jsonl", "--json").stdout)
     outcome, process = report["models"]["base"]["outcome"], report["models"]["base"]["process"]
     assert process["quantile"] == pytest.approx(np.exp(np.sort(tokens.min(axis=1))[4])) and process["length"] == 10 and not process["estimated"]

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from fastcore.meta import delegates
 from .records import ENDINGS, PACKED, LogError, files_in, from_csv, from_lines, may_be_log, shown, source, unpacked_name
 from .records import LINE_LIMIT, natural_order, printable  # noqa: F401  # found here as well
 from .verdict import FORMATS, Texts, Verdicts, by_step, first_names, format_of, lookup, model_of, problem_of, recognize, require
@@ -307,6 +308,7 @@ def _by_model(found):
     return tables
 
 # %% ../nbs/13_evallog.ipynb #d3fbc08f
+@delegates(read_log)
 def read_logs(
     paths,  # logs, or folders with logs
     labels=None,  # one name for all logs, or a name for each of `paths`, equal for logs of one model; if None, that of the file, folder or model column
@@ -334,6 +336,7 @@ class Log(NamedTuple):
     table: object  # `DataFrame` as of `read_log`
     texts: dict  # by problem, a digest of its text; None if it has none
 
+@delegates(read_log)
 def read_each(
     paths,  # logs, or folders with logs
     progress=False,  # `False`, `True` or a callable like `tqdm`, which is given `total` and `desc`

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from fastcore.meta import delegates
 from .counts import quantile_from_counts
 from .evallog import LogError, check_distinct, printable, read_each
 from .groups import group_table
@@ -107,6 +108,7 @@ def _cut(paths, steps, pattern, options):
     return logs, parts
 
 # %% ../nbs/14a_trace.ipynb #d1f15bbe
+@delegates(read_log)
 def read_trace(
     paths,  # logs, or folders with logs
     steps=None,  # the step of each of `paths`, or None

@@ -13,9 +13,7 @@ def step_of_name(path, pattern=None):
 
 def check_pattern(pattern):
     """The pattern, if it has one group, for the step. Raises a `ValueError` otherwise."""
-
-def read_trace(paths, steps=None, pattern=None, progress=False, skipped=None, **options) -> dict:
-    """Counts at each step of training. `attrs["warnings"]` of the first table is what is to be borne in mind. Raises `LogError`."""
+read_trace: Any
 SHARP = 12
 
 def step_tables(tables, eps=(0.1, 0.5), group=None, confidence=0.95) -> tuple:

@@ -105,7 +105,7 @@ def test_no_function_hides_its_keywords(module):
     lib = importlib.import_module(f"pgpost.{module}")
     for name in lib.__all__:
         if isfunction(f := getattr(lib, name)) and any(p.kind == p.VAR_KEYWORD for p in signature(f).parameters.values()):
-            assert f"{module}.{name}" in ("sweep.product", "sweep.zipped", "core.progress_bar", "evallog.read_logs")
+            assert f"{module}.{name}" in ("sweep.product", "sweep.zipped", "core.progress_bar")
 
 
 @pytest.mark.slow

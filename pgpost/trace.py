@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from fastcore.meta import delegates
 from .counts import quantile_from_counts
-from .evallog import LogError, check_distinct, printable, read_each
+from .evallog import LogError, check_distinct, printable, read_each, read_log
 from .groups import group_table
 from .records import shown, unpacked_name
 from .report import Report

@@ -314,16 +314,16 @@ def read_logs(
     labels=None,  # one name for all logs, or a name for each of `paths`, equal for logs of one model; if None, that of the file, folder or model column
     progress=False,  # `False`, `True` or a callable like `tqdm`, which is given `total` and `desc`
     skipped=None,  # a `Counter` that takes the invalid records by their kind; they are errors if None
-    **options,  # format, key, correct, samples, threshold, errors_wrong: see `read_log`
+    **kwargs,  # format, key, correct, samples, threshold, errors_wrong: see `read_log`
 ) -> dict:  # by model, a table problem, n_correct, n_samples
     """Counts of each model, merged over its logs; `attrs["warnings"]` as of `read_log`, and what the counts show by themselves:
     see `pgpost.counts.count_warnings`."""
     paths = [Path(path) for path in paths]
-    options.update(progress=progress, skipped=skipped)
+    kwargs.update(progress=progress, skipped=skipped)
     files = []
     found = []
     for path, label in zip(paths, _one_each(labels, len(paths))):
-        logs = _from_folder(path, label is not None, options) if path.is_dir() else [(path, path, _table(_tally_of(path, **options)))]
+        logs = _from_folder(path, label is not None, kwargs) if path.is_dir() else [(path, path, _table(_tally_of(path, **kwargs)))]
         files += [file for file, _, _ in logs]
         found += [(place, label, table) for _, place, table in logs]
     check_distinct(files)
@@ -341,14 +341,14 @@ def read_each(
     paths,  # logs, or folders with logs
     progress=False,  # `False`, `True` or a callable like `tqdm`, which is given `total` and `desc`
     skipped=None,  # a `Counter` that takes the invalid records by their kind; they are errors if None
-    **options,  # steps (whether the column model is the step of training), and format, key, correct, samples, threshold, errors_wrong: see `read_log`
+    **kwargs,  # steps (whether the column model is the step of training), and format, key, correct, samples, threshold, errors_wrong: see `read_log`
 ) -> list:
     "A `Log` for each of the logs, and for each one in a folder. Raises `LogError`."
-    options.update(progress=progress, skipped=skipped)
+    kwargs.update(progress=progress, skipped=skipped)
     tallies = []
     left_out = {}
     for path in map(Path, paths):
-        found, others = _tallies_in(path, options) if path.is_dir() else ({path: [_tally_of(path, **options)]}, {})
+        found, others = _tallies_in(path, kwargs) if path.is_dir() else ({path: [_tally_of(path, **kwargs)]}, {})
         for some in found.values(): tallies += some
         left_out |= others
     tables = [_table(tally) for tally in tallies]

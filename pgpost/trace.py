@@ -115,13 +115,13 @@ def read_trace(
     pattern=None,  # a regular expression with a group for the step, found in the paths of the logs; None: steps are in the records or in usual names
     progress=False,  # `False`, `True` or a callable like `tqdm`, which is given `total` and `desc`
     skipped=None,  # a `Counter` that takes the invalid records by their kind; they are errors if None
-    **options,  # format, key, correct, samples, threshold, errors_wrong: see `read_log`
+    **kwargs,  # format, key, correct, samples, threshold, errors_wrong: see `read_log`
 ) -> dict:  # by step, in increasing order, a table problem, n_correct, n_samples
     """Counts at each step of training. `attrs["warnings"]` of the first table is what is to be borne in mind. Raises `LogError`."""
     check_pattern(pattern)
     if steps is not None and len(steps) != len(paths): raise ValueError(f"a step for each of {len(paths)} logs is wanted, got {len(steps)}")
     if len(set(map(Path, paths))) < len(paths): raise LogError(paths[-1], "duplicated samples", "different logs are wanted, one is named twice")
-    logs, parts = _cut(paths, steps or [None] * len(paths), pattern, dict(options, progress=progress, skipped=skipped, steps=True))
+    logs, parts = _cut(paths, steps or [None] * len(paths), pattern, dict(kwargs, progress=progress, skipped=skipped, steps=True))
     _check_problems(logs)
     if len(parts) < 2: raise LogError(logs[-1].path, "one step only", f"logs of two steps of training or more are wanted, all are of step {min(parts)}")
     tables = {step: _together(parts[step].values()) for step in sorted(parts)}

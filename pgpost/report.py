@@ -206,9 +206,10 @@ def _process_budget(steps, eps, target):
     "Draws of a solution and of a step, and total queries, for process rewards; NaN and infinite where they are unknown."
     N = float(steps.length.mean())
     q = float(np.exp(likelihood_quantile(steps.least_log_likelihood.fillna(-np.inf), eps)))
+    draws = _draws(steps.draws.fillna(np.inf), eps)
     return dict(problems=len(steps), unknown=int((steps.unknown > 0).sum()), length=N, quantile=q or math.nan, samples=math.ceil(1 / q) if q else math.inf,
-                draws=_draws(steps.draws.fillna(np.inf), eps), draws_low=_draws(steps.draws_low, eps), draws_high=_draws(steps.draws_high, eps),
-                queries=float(leading_queries(eps, target, q, N)), estimated=not steps.attrs["exact"])
+                draws=draws, draws_low=_draws(steps.draws_low, eps), draws_high=_draws(steps.draws_high, eps),
+                queries=float(leading_queries(eps, target, q, N, price=draws)), estimated=not steps.attrs["exact"])
 
 # %% ../nbs/14_report.ipynb #62603126
 def _group_budget(result, group, prompts, seconds):

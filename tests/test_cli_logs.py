@@ -144,7 +144,7 @@ def test_budget_for_both_rewards(tmp_path):
     report = json.loads(pgpost("budget", MATH500, "--eps", .1, "--target-error", .3, "--steps", tmp_path / "tokens.jsonl", "--json").stdout)
     outcome, process = report["models"]["base"]["outcome"], report["models"]["base"]["process"]
     assert process["quantile"] == pytest.approx(np.exp(np.sort(tokens.min(axis=1))[4])) and process["length"] == 10 and not process["estimated"]
-    assert process["queries"] == pytest.approx(leading_queries(.1, .3, process["quantile"], 10))
+    assert process["queries"] == pytest.approx(leading_queries(.1, .3, process["quantile"], 10, price=process["draws"]))
     assert outcome["queries"] == pytest.approx(leading_queries(.1, .3, outcome["quantile"])) and outcome["queries_high"] > outcome["queries"] > outcome["queries_low"]
     assert report["models"]["simplerl"]["outcome"]["queries_high"] is None  # no bound
     assert 1 <= outcome["first_success"] <= outcome["samples"] == 19

@@ -13,7 +13,7 @@ from pgpost.bounds import algorithm1_budget, algorithm2_budget, path_bound
 alt, vlc = pytest.importorskip("altair"), pytest.importorskip("vl_convert")
 from pgpost.explorer import _HEIGHT, _MOST_DECADES, _SLIDERS, _TOP, explorer  # noqa: E402
 
-NOTEBOOK = Path(__file__).parent.parent / "nbs/22_explorer.ipynb"
+NOTEBOOK = Path(__file__).parent.parent / "nbs/31_explorer.ipynb"
 DEFAULT = dict(k=16, N=16, log_alpha=-12, log_eps=-1, log_gamma=-1, log_m=6)
 LEAST, MOST = ({name: slider[i] for name, slider in _SLIDERS.items()} for i in (1, 2))
 UNIFORM = DEFAULT | dict(k=7, N=3, log_alpha=-20.3, log_m=2.8)

@@ -396,21 +396,25 @@ def _normal_score(deviation, standard_error, n):
 # %% ../nbs/28_theorem.ipynb #65df4730
 ALARM = 1e-3  # probability with which a table without a difference is said to have one, by Holm's procedure, and again by the sum of squares
 
+def _statements(claim, points, growth):
+    "A row for each simulated size, and one for the form."
+    points = points.copy()
+    points.insert(1, "statement", [f"simulated {claim.y.name} at {claim.x.name} = {x:.6g}" for x in points.x])
+    points["verdict"] = ""
+    if growth is None: return points
+    form = claim.form
+    ratio = growth.ratio.dropna().to_numpy()
+    good, bad = ("between", "outside") if form.between else ("reached", "not reached")
+    row = dict(claim=claim.name, statement=form.says, x=form.sizes[-1], exact=ratio[-1] * form.limit, limit=form.limit, ratio=ratio[-1],
+               verdict=good if form.fulfilled(ratio) else bad)
+    return pd.concat([points, pd.DataFrame([row])], ignore_index=True)
+
 def compare(
     claim: Claim,
     table,  # its rows, with the columns of their settings
 ) -> pd.DataFrame:  # a row for each simulated size, and one for the form
     "The statements of a claim: claim, statement, x, exact, measured, standard_error, z, limit, ratio and verdict; that of simulations is open yet, see `judge`."
-    points = claim.points(table)
-    points.insert(1, "statement", [f"simulated {claim.y.name} at {claim.x.name} = {x:.6g}" for x in points.x])
-    points["verdict"] = ""
-    if claim.form is None: return points
-    form = claim.form
-    ratio = claim.growth().ratio.dropna().to_numpy()
-    good, bad = ("between", "outside") if form.between else ("reached", "not reached")
-    row = dict(claim=claim.name, statement=form.says, x=form.sizes[-1], exact=ratio[-1] * form.limit, limit=form.limit, ratio=ratio[-1],
-               verdict=good if form.fulfilled(ratio) else bad)
-    return pd.concat([points, pd.DataFrame([row])], ignore_index=True)
+    return _statements(claim, claim.points(table), claim.growth() if claim.form else None)
 
 def judge(
     results,  # the statements of all claims
@@ -890,10 +894,10 @@ def measure_claims(
     with nullcontext(store) if isinstance(store, Store) else Store(":memory:" if store is None else store) as store:
         run_sweep(run, list(chain(*sweeps)), store, executor, progress, any_code=any_code)
         tables = [run_sweep(run, sweep, store, progress=False, any_code=any_code) for sweep in sweeps]
-    results = [compare(claim, table) for claim, table in zip(claims, tables)]
     points = [claim.points(table) for claim, table in zip(claims, tables)]
-    growth = [claim.growth() for claim in claims if claim.form]
-    return judge(pd.concat(results, ignore_index=True)), pd.concat(points + growth, ignore_index=True)
+    growth = [claim.growth() if claim.form else None for claim in claims]
+    results = [_statements(*one) for one in zip(claims, points, growth)]
+    return judge(pd.concat(results, ignore_index=True)), pd.concat([*points, *filter(lambda g: g is not None, growth)], ignore_index=True)
 
 # %% ../nbs/28_theorem.ipynb #3c8c337e
 def __getattr__(name):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from fastcore.basics import patch
-from .core import Part, calls, check_between, check_called, check_fields, check_integer, check_type, defined_in, forget_patched, overrides
+from .core import calls, check_between, check_called, check_fields, check_integer, check_type, defined_in, forget_patched, overrides
 from .policy import Forward, LinearPolicy
 from .reward import Batch, Ledger, Outcome, PrefixReward, Process, Reward, RunPart, Verdict
 

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 from pgpost.counts import _pass_limits, above_chance, compare_counts, count_warnings, quantile_from_counts
-from pgpost.estimate import ESTIMATES
 from pgpost.quantile import pass_at_k
 from scipy.stats import beta, binom
 

@@ -3,12 +3,12 @@ from itertools import product
 
 import numpy as np
 import pytest
-from pgpost.behavior import BestOf, Frozen, OnPolicy, SequenceMixture, TeacherForced, Uniform
+from pgpost.behavior import BestOf, OnPolicy, SequenceMixture, TeacherForced
 from pgpost.features import ContextOnly, LastToken, Position
 from pgpost.policy import LinearPolicy
 from pgpost.reward import Outcome, Process
 from pgpost.stepsize import adaptive, constant
-from pgpost.task import Task, VerifiedTask, correct_likelihood, finite_contexts, gaussian_mixture
+from pgpost.task import Task, VerifiedTask, correct_likelihood, finite_contexts
 from pgpost.train import Run, _step, post_train, pretrain, train
 
 K, N = 3, 4

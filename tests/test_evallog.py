@@ -621,9 +621,9 @@ def test_errors_of_the_run_are_no_answers(tmp_path):
                                        ("d.jsonl", "\n".join(map(json.dumps, episodes)), (1, 1), (1, 2))]:
         (tmp_path / name).write_text(content)
         with pytest.raises(LogError, match="ended in an error: .*--skip-invalid leaves such answers out, --errors-wrong counts them as wrong"): read_log(tmp_path / name)
-        for options, outcome in (dict(skipped=Counter()), left), (dict(errors_wrong=True), wrong):
+        for options, expected in (dict(skipped=Counter()), left), (dict(errors_wrong=True), wrong):
             table = read_log(tmp_path / name, **options)
-            assert (table.n_correct.sum(), table.n_samples.sum()) == outcome
+            assert (table.n_correct.sum(), table.n_samples.sum()) == expected
 
 
 def test_measures_to_choose_from(tmp_path):

@@ -102,7 +102,6 @@ def test_all_parts_see_the_same_contexts(monkeypatch):
     for name, (reward, behavior) in {**RUNS, "plain": (Outcome(), OnPolicy()), "plain groups": (Outcome(group_size=4), OnPolicy())}.items():
         seen[name] = []
         post_train(TASK, BASE, reward, behavior, **KW)
-        like = "plain groups" if reward.group_size else "plain"
         seen[name] = np.array(seen[name])
     for name, (reward, _) in RUNS.items(): assert (seen[name] == seen["plain groups" if reward.group_size else "plain"]).all()
     assert len(np.unique(seen["plain"].reshape(-1, 4), axis=0)) == 30 * 16

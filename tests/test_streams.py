@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from pgpost.behavior import BestOf, Frozen, ImportanceWeighted, OnPolicy, SequenceMixture, StepwiseBestOf, TeacherForced, TokenBehavior, TokenMixture, Uniform
 from pgpost.checkpoint import load_run, save_run
 from pgpost.policy import LinearPolicy
-from pgpost.reward import Outcome, Process, Verdict
+from pgpost.reward import Outcome, Process
 from pgpost.stepsize import StepSize, adagrad, adaptive, constant
 from pgpost.task import gaussian_mixture
 from pgpost.train import RunInterrupted, _Contexts, _Stream, train

@@ -14,7 +14,7 @@ import numpy as np
 from fastcore.basics import patch
 from .core import calls, check_between, check_called, check_fields, check_integer, check_type, defined_in, forget_patched, overrides
 from .policy import Forward, LinearPolicy
-from .reward import Batch, Ledger, Outcome, PrefixReward, Process, Reward, RunPart, Verdict
+from .reward import Ledger, Outcome, PrefixReward, Process, Reward, RunPart, Verdict
 
 # %% ../nbs/06_behavior.ipynb #ae87a7d3
 class Behavior(RunPart):

@@ -110,7 +110,8 @@ def _curve(c, n, k, draws, confidence_level):
     beyond = k[len(low):]
     value = np.append(draws[0], quantile_from_counts(c, n).pass_at(beyond) if len(beyond) else [])
     unsolved = (1 - high[-1])**(beyond / n.min())
-    return pd.DataFrame(dict(k=k, pass_at_k=value, low=np.append(low, np.full(len(beyond), low[-1])), high=np.append(high, 1 - unsolved), measured=k <= n.min()))
+    low = np.append(low, np.full(len(beyond), low[-1]))
+    return pd.DataFrame(dict(k=k, pass_at_k=value, low=low, high=np.append(high, 1 - unsolved), measured=k <= n.min()))
 
 # %% ../nbs/16_change.ipynb #8ae5a328
 def _numbers(limit, *included):

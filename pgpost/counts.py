@@ -12,7 +12,8 @@ from functools import cached_property
 
 import numpy as np
 from fastcore.basics import patch
-from .band import Localization, NoDistribution, cdf_band, informative_estimates, informative_limits, limits_of, pass_limits, pointwise_cdf, pointwise_quantile
+from .band import Localization, NoDistribution, cdf_band, informative_estimates, informative_limits, limits_of, pass_limits
+from .band import pointwise_cdf, pointwise_quantile
 from .band import quantile_band, sharp_cdf, sharp_quantile
 from .core import forget_patched
 from .estimate import anchored_pass_at, estimate_from_counts, smooth
@@ -157,18 +158,21 @@ class CountQuantile:
         "Probability of a success among m samples, mean over problems: unbiased up to the least `n_samples`, then with what the estimate adds."
         return anchored_pass_at(self.estimate, self.n_correct, self.n_samples, m)
 
-    def informative(self, group):
-        "Share of groups of so many answers with both right and wrong ones, mean over problems: unbiased up to the least `n_samples`, then with what the estimate adds."
-        if np.ndim(group): return np.array([self.informative(one) for one in group])
-        n, a = min(group, self.n_samples.min()), self.likelihood
-        if group < 2: raise ValueError(f"a group must have at least 2 answers, to have both right and wrong ones, got {group}")
-        known = informative_estimates(self.n_correct, self.n_samples, n).mean()
-        return min(1., known + self.weight @ ((a**n - a**group) + ((1 - a)**n - (1 - a)**group)))
+# %% ../nbs/14_counts.ipynb #f5c57c2f
+@patch
+def informative(self:CountQuantile, group):
+    "Share of groups of so many answers with both right and wrong ones, mean over problems: unbiased up to the least `n_samples`, then with what the estimate adds."
+    if np.ndim(group): return np.array([self.informative(one) for one in group])
+    n, a = min(group, self.n_samples.min()), self.likelihood
+    if group < 2: raise ValueError(f"a group must have at least 2 answers, to have both right and wrong ones, got {group}")
+    known = informative_estimates(self.n_correct, self.n_samples, n).mean()
+    return min(1., known + self.weight @ ((a**n - a**group) + ((1 - a)**n - (1 - a)**group)))
 
-    def first_success(self, m):
-        "Samples of a problem until its first success, at most `m`: mean over problems of the estimate."
-        a = np.maximum(self.likelihood, 1e-300)
-        with np.errstate(divide="ignore"): return self.weight @ (-np.expm1(m * np.log1p(-a)) / a)
+@patch
+def first_success(self:CountQuantile, m):
+    "Samples of a problem until its first success, at most `m`: mean over problems of the estimate."
+    a = np.maximum(self.likelihood, 1e-300)
+    with np.errstate(divide="ignore"): return self.weight @ (-np.expm1(m * np.log1p(-a)) / a)
 
 # %% ../nbs/14_counts.ipynb #4cb9ee92
 def _shares(name, values):

@@ -152,7 +152,8 @@ def _trained(s) -> Run:
     start = LinearPolicy(task.encoder)
     behavior, reward = ALGORITHMS[s.algorithm](_base_policy(s, task), s.m)
     def reached(row): return s.target is not None and row["error"].max() <= s.target
-    return train(task, start.replicated(s.replicates), behavior, reward, STEPSIZES[s.stepsize](s.N), s.max_steps, reward.group_size or (1 if s.angle is None else 2),
+    batch_size = reward.group_size or (1 if s.angle is None else 2)
+    return train(task, start.replicated(s.replicates), behavior, reward, STEPSIZES[s.stepsize](s.N), s.max_steps, batch_size,
                  evaluate=_exact_error(task, s.p), until=reached, every=max(1, s.max_steps // 200), rng=rng)
 
 # %% ../nbs/28_theorem.ipynb #63855402

@@ -117,7 +117,7 @@ def read_trace(
     skipped=None,  # a `Counter` that takes the invalid records by their kind; they are errors if None
     **kwargs,  # format, key, correct, samples, threshold, errors_wrong: see `read_log`
 ) -> dict:  # by step, in increasing order, a table problem, n_correct, n_samples
-    """Counts at each step of training. `attrs["warnings"]` of the first table is what is to be borne in mind. Raises `LogError`."""
+    'Counts at each step of training. `attrs["warnings"]` of the first table is what is to be borne in mind. Raises `LogError`.'
     check_pattern(pattern)
     if steps is not None and len(steps) != len(paths): raise ValueError(f"a step for each of {len(paths)} logs is wanted, got {len(steps)}")
     if len(set(map(Path, paths))) < len(paths): raise LogError(paths[-1], "duplicated samples", "different logs are wanted, one is named twice")

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 from pgpost import band
-from pgpost.band import (Localization, NoDistribution, cdf_band, chord_error, count_limits, equal_local_level, informative_limits, limits_of, mean_limits, pass_limits,
-                         pointwise_cdf, pointwise_quantile, quantile_band, sharp_cdf, sharp_quantile, staying_probability)
+from pgpost.band import Localization, NoDistribution, cdf_band, chord_error, count_limits, equal_local_level, informative_limits, limits_of
+from pgpost.band import mean_limits, pass_limits, pointwise_cdf, pointwise_quantile, quantile_band, sharp_cdf, sharp_quantile, staying_probability
 from pgpost.counts import quantile_from_counts
 from scipy.optimize import linprog
 from scipy.stats import beta, binom, binomtest
@@ -72,7 +72,7 @@ def test_known_levels():
 
 @pytest.mark.parametrize("J, n", [(20, 3), (60, 12), (200, 40)])
 def test_the_limits_hold_for_discrete_counts(J, n):
-    """All of G at once, in 2000 data sets with counts that tie: at a coverage of 95%, fewer hits than this come once in ten thousand times."""
+    "All of G at once, in 2000 data sets with counts that tie: at a coverage of 95%, fewer hits than this come once in ten thousand times."
     rng, hits = np.random.default_rng(n), 0
     a = rng.random(5)
     G = binom.cdf(np.arange(n)[:, None], n, a).mean(axis=1)

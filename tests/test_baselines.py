@@ -41,7 +41,9 @@ def test_baselines_keep_the_direction_of_the_expected_update_on_policy_only(kind
 def bessel(r, epsilon):
     "(r - mean) / (std + epsilon) as TRL and verl compute it: with torch where it is installed, and by its formula."
     try: import torch
-    except ModuleNotFoundError: return (r - r.mean(axis=1, keepdims=True)) / (np.sqrt(((r - r.mean(axis=1, keepdims=True))**2).sum(axis=1, keepdims=True) / (r.shape[1] - 1)) + epsilon)
+    except ModuleNotFoundError:
+        d = r - r.mean(axis=1, keepdims=True)
+        return d / (np.sqrt((d**2).sum(axis=1, keepdims=True) / (r.shape[1] - 1)) + epsilon)
     t = torch.from_numpy(r)
     return ((t - t.mean(dim=1, keepdim=True)) / (t.std(dim=1, keepdim=True) + epsilon)).numpy()
 

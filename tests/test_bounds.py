@@ -109,7 +109,8 @@ def test_what_cannot_be_separated_has_no_margin():
     task = Task(finite_contexts(X), LinearPolicy(ContextOnly(2, 2), [[1., -1], [1, -1]]), 1)
     task.path = lambda x: task.encoder.path([[0], [1], [0]])  # labels that no weights give
     assert max_margin(task, X) == 0
-    assert linprog(np.zeros(4), A_ub=-np.array([np.kron(x, e) for x, e in zip(X, [[1, -1], [-1, 1], [1, -1]])]), b_ub=-np.ones(3), bounds=(None, None)).status == 2
+    wanted = np.array([np.kron(x, e) for x, e in zip(X, [[1, -1], [-1, 1], [1, -1]])])
+    assert linprog(np.zeros(4), A_ub=-wanted, b_ub=-np.ones(3), bounds=(None, None)).status == 2
 
 
 def test_constants_of_the_path_bound():

@@ -68,8 +68,8 @@ def test_equal_seeds_give_equal_bytes(figure1, tmp_path):
 
 
 def test_other_seeds_give_other_runs(tmp_path):
-    "Seed 19 has no center off the base model's support: the command says so and draws the rest. An earlier result is replaced."
-    for seed, steps in (19, 5), (19, 0):
+    "Seed 20 has no center off the base model's support: the command says so and draws the rest. An earlier result is replaced."
+    for seed, steps in (20, 5), (20, 0):
         result = pgpost("figure1", "--out", tmp_path, "--steps", steps, "--seed", seed)
         assert result.returncode == 0 and "No center is off the base model's support" in result.stdout
         history = pd.read_csv(tmp_path / "history.csv")

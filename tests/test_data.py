@@ -89,7 +89,8 @@ def test_process_rewards_of_a_verifier_of_prefixes():
     task = VerifiedTask(finite_contexts(x), first_half, encoder, N, prefixes=True)
     def accepted(many): return np.logical_and.accumulate(np.stack([first_half(many, EVERY[:, :i]) for i in range(1, N + 1)], axis=1), axis=1)
     exact = enumerated(policy, x, lambda many: accepted(many) * 1.)
-    queries = np.mean([np.exp(policy.log_likelihood(np.tile(c, (len(EVERY), 1)), EVERY)) @ np.minimum(accepted(np.tile(c, (len(EVERY), 1))).sum(axis=1) + 1, N) for c in x])
+    def expected(many): return np.exp(policy.log_likelihood(many, EVERY)) @ np.minimum(accepted(many).sum(axis=1) + 1, N)
+    queries = np.mean([expected(np.tile(c, (len(EVERY), 1))) for c in x])
     rng, many, updates, spent = np.random.default_rng(0), np.repeat(x, 20, axis=0), [], []
     for _ in range(1000):
         run = _step(Run(policy, None), many, task.path(many), OnPolicy(), Process(), constant(1.), rng, rng)

@@ -154,7 +154,8 @@ def test_parts_of_parts_are_checked_when_they_are_made(make, message):
 
 @pytest.mark.parametrize("behavior, reward", [
     (Sampled(), SIGNED), (Prefixed(), SPARSE), (Tokens(), SPARSE), (Proposed(), SPARSE), (Weighted(), SPARSE), (Billed(), SPARSE), (Billed(), SIGNED),
-    (Silent(), SPARSE), (OnPolicy(), Heavy()), (BestOf(TokenMixture(Q0), 2), Heavy()), (OnPolicy(), Judged()), (OnPolicy(), Graded()), (OnPolicy(), Graded(wrong=-1)), (OnPolicy(), Graded(baseline="mean")), (OnPolicy(), Half()), (OnPolicy(), Costly()),
+    (Silent(), SPARSE), (OnPolicy(), Heavy()), (BestOf(TokenMixture(Q0), 2), Heavy()), (OnPolicy(), Judged()),
+    (OnPolicy(), Graded()), (OnPolicy(), Graded(wrong=-1)), (OnPolicy(), Graded(baseline="mean")), (OnPolicy(), Half()), (OnPolicy(), Costly()),
     (TeacherForced(), Costly()), (BestOf(TeacherForced(), 1), Outcome()), (BestOf(TokenMixture(Q0), 2), Outcome()),
     (ImportanceWeighted(Prefixed(), 2), Outcome())])
 def test_whoever_is_heard_is_not_refused(behavior, reward):

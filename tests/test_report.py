@@ -27,7 +27,8 @@ def report(): return log_report(read_logs([MATH500]), eps=[.1, .5])
 def test_every_kind_of_answers_gives_the_same_counts():
     c = VERDICTS.sum(axis=1)
     answers = pd.DataFrame(dict(problem=np.repeat(np.arange(40), 12), correct=VERDICTS.ravel())).sample(frac=1, random_state=0)
-    kinds = [VERDICTS, VERDICTS.astype(int), VERDICTS.astype(float).tolist(), pd.DataFrame(VERDICTS), answers, (c, 12), (c.tolist(), [12] * 40), pd.DataFrame(dict(n_correct=c, n_samples=12))]
+    kinds = [VERDICTS, VERDICTS.astype(int), VERDICTS.astype(float).tolist(), pd.DataFrame(VERDICTS), answers, (c, 12),
+             (c.tolist(), [12] * 40), pd.DataFrame(dict(n_correct=c, n_samples=12))]
     for kind in kinds:
         counts = as_counts(kind).sort_values("problem", ignore_index=True)
         assert counts.problem.tolist() == list(range(40)) and counts.n_correct.tolist() == c.tolist() and set(counts.n_samples) == {12}
@@ -144,7 +145,8 @@ def test_figure_reads_the_tables(report):
 
 def test_price_of_an_answer():
     assert seconds_of() is None and seconds_of(2) == 2. and seconds_of(tokens=300, tokens_per_second=600) == .5
-    for wrong in (dict(seconds_per_answer=0), dict(tokens=-1, tokens_per_second=2), dict(tokens=1), dict(tokens_per_second=1), dict(seconds_per_answer=1, tokens=2),
+    for wrong in (dict(seconds_per_answer=0), dict(tokens=-1, tokens_per_second=2), dict(tokens=1), dict(tokens_per_second=1),
+                  dict(seconds_per_answer=1, tokens=2),
                   dict(seconds_per_answer=float("nan"))):
         with pytest.raises(ValueError, match="must be positive|one price of an answer"): seconds_of(**wrong)
     with pytest.raises(ValueError, match="what is to be priced"): budget_report((np.arange(5), 4))

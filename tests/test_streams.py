@@ -50,7 +50,11 @@ class SuccessOnly(Outcome):
         return (right / np.maximum(right.mean(axis=1, keepdims=True), 1 / self.group_size)).ravel()
 
 
-def momentum(eta): return StepSize(lambda W: (np.zeros_like(W), 0), lambda g, state, W: (eta * (.9 * state[0] + g) - .001 * W, (.9 * state[0] + g, state[1] + 1)))
+def momentum(eta):
+    def update(g, state, W):
+        m = .9 * state[0] + g
+        return eta * m - .001 * W, (m, state[1] + 1)
+    return StepSize(lambda W: (np.zeros_like(W), 0), update)
 
 
 PARTS = {

@@ -69,7 +69,8 @@ def test_points_are_means_with_their_standard_errors():
 
 def test_limits_of_values_and_of_slopes_on_any_axes():
     "Exact power laws, exponentials, logarithms and constants, seen on their scales."
-    for exact, y, x, limit in [(lambda N: 3. * N**2, log(Y), log(X), 2), (lambda N: 5 * np.exp(.3 * N), log(Y), X, .3), (lambda N: 1 + 7 * np.log(N), Y, log(X), 7)]:
+    for exact, y, x, limit in [(lambda N: 3. * N**2, log(Y), log(X), 2), (lambda N: 5 * np.exp(.3 * N), log(Y), X, .3),
+                               (lambda N: 1 + 7 * np.log(N), Y, log(X), 7)]:
         growth = made_up(exact, Form("", [1, 10, 100], limit, slope=True), y, x).growth()
         np.testing.assert_allclose(growth.ratio, [np.nan, 1, 1])
     growth = made_up(lambda N: 4 + 1 / N, Form("", [1, 10, 100], 4)).growth()
@@ -78,7 +79,8 @@ def test_limits_of_values_and_of_slopes_on_any_axes():
 
 
 def test_a_form_is_reached_or_kept():
-    for ratios, reached, kept in [([.5, .9, .999], True, True), ([.5, .9, .95], False, True), ([1, 1, 1.005], False, True), ([.4, 1, 1], True, False), ([2.1, 1, 1], True, False)]:
+    for ratios, reached, kept in [([.5, .9, .999], True, True), ([.5, .9, .95], False, True), ([1, 1, 1.005], False, True),
+                                  ([.4, 1, 1], True, False), ([2.1, 1, 1], True, False)]:
         assert Form("", []).fulfilled(ratios) == reached and Form("", [], between=(.5, 2)).fulfilled(ratios) == kept
 
 
@@ -157,8 +159,8 @@ def test_a_broken_step_size_is_caught(monkeypatch):
 
 @pytest.mark.slow
 def test_a_broken_reward_is_caught(monkeypatch):
-    "A response that is right but for its last token counts as right."
-    monkeypatch.setattr(Outcome, "credit", lambda self, verified, N: np.where(np.asarray(verified) >= N - 1, N, 0))
+    "The last token of a right response is not credited."
+    monkeypatch.setattr(Outcome, "credit", lambda self, verified, N: np.where(np.asarray(verified) == N, N - 1, 0))
     assert caught()
 
 

@@ -34,7 +34,8 @@ def trl(folder, counts, size):
     import pyarrow.parquet
     folder.mkdir(parents=True, exist_ok=True)
     for step, by_problem in counts.items():
-        rows = [dict(step=step, prompt=[dict(content=problem, role="user")], completion=[dict(content="...", role="assistant")], accuracy_reward=float(i < c), format_reward=.5, advantage=.1)
+        rows = [dict(step=step, prompt=[dict(content=problem, role="user")], completion=[dict(content="...", role="assistant")],
+                     accuracy_reward=float(i < c), format_reward=.5, advantage=.1)
                 for problem, c in by_problem.items() for i in range(size)]
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / f"completions_{step:05d}.parquet")
 
@@ -67,7 +68,8 @@ def test_completions_of_trl(tmp_path):
 def test_episodes_of_prime_rl(tmp_path):
     "The step is that at which the episode was dispatched."
     def episode(step, problem, ok):
-        return dict(env={}, task=dict(key=problem), traces=[dict(rewards=dict(correct=dict(score=float(ok))))], run=dict(type="train", id="r", work=dict(type="train", step=step)))
+        return dict(env={}, task=dict(key=problem), traces=[dict(rewards=dict(correct=dict(score=float(ok))))],
+                    run=dict(type="train", id="r", work=dict(type="train", step=step)))
     path = dumped(tmp_path / "traces.jsonl", [episode(step, p, ok) for step in (0, 7) for p in "ab" for ok in (step > 0, p == "a")])
     assert read([path]) == {0: dict(a=(1, 2), b=(0, 2)), 7: dict(a=(2, 2), b=(1, 2))}
 
@@ -198,7 +200,8 @@ def test_lost_problems_are_found_and_few_others():
     lost = set(report.problems.problem[report.problems.verdict == "lost"])
     forgotten = {f"p{j}" for j in range(30)}
     assert {f"p{j}" for j in range(30) if likelihood[j] >= .4} <= lost and len(lost - forgotten) <= 5
-    assert report.steps.lost.is_monotonic_increasing and report.steps.lost.iloc[-1] == len(lost) and (report.steps.lost[0], report.steps.lost[4]) == (0, len(lost))
+    assert report.steps.lost.is_monotonic_increasing and report.steps.lost.iloc[-1] == len(lost)
+    assert (report.steps.lost[0], report.steps.lost[4]) == (0, len(lost))
     assert len(report["lost"]) == len(lost) and f"{len(lost)} lost (false discovery rate 5%)" in str(report)
     assert trace_report(tables, rate=1e-6).problems.verdict.eq("lost").sum() < len(lost)
 

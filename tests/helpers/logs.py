@@ -130,7 +130,9 @@ def matharena():
 
 def helm():
     "Each trial has examples of its own."
-    def stat(name, value): return dict(name=dict(name=name, split="test"), count=1, sum=value, sum_squared=value, min=value, max=value, mean=value, variance=0., stddev=0.)
+    def stat(name, value):
+        same = dict.fromkeys(["sum", "sum_squared", "min", "max", "mean"], value)
+        return dict(name=dict(name=name, split="test"), count=1, **same, variance=0., stddev=0.)
     return json.dumps([dict(instance_id=p, train_trial_index=i, stats=[stat("num_prompt_tokens", 312.), stat("exact_match", float(v))]) for p, i, v in samples()], indent=2)
 
 
@@ -151,10 +153,13 @@ def swe_bench():
 def verifiers_traces():
     def task(p): return dict(type="Toy", data=dict(idx=0, prompt=p, answer="4"), key=p)
     return dump(dict(id=f"{p}{i}", env=dict(id="toy"), task=task(p), ok=True, is_timeout=False, errors=[],
-                     traces=[dict(version=1, task=task(p), rewards=dict(correct=dict(score=float(v), weight=1.)), metrics={}, ok=True, errors=[])]) for p, i, v in samples())
+                     traces=[dict(version=1, task=task(p), rewards=dict(correct=dict(score=float(v), weight=1.)), metrics={}, ok=True, errors=[])])
+                for p, i, v in samples())
 
 
-def rollouts(): return dump(dict(id=p, n_correct=sum(vs), n_rollouts=3, solve_rate=round(sum(vs) / 3, 3), rollouts=[dict(text="...", correct=bool(v)) for v in vs]) for p, vs in VERDICTS.items())
+def rollouts():
+    def entry(p, vs): return dict(id=p, n_correct=sum(vs), n_rollouts=3, solve_rate=round(sum(vs) / 3, 3), rollouts=[dict(text="...", correct=bool(v)) for v in vs])
+    return dump(entry(p, vs) for p, vs in VERDICTS.items())
 
 
 def responses(): return json.dumps({p: dict(responses={str(i): dict(content="...", correctness=bool(v)) for i, v in enumerate(vs)}) for p, vs in VERDICTS.items()})
